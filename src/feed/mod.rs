@@ -1,0 +1,1 @@
+//! Filing files to facts: CSV, NDJSON, MIIT JSON; tails and refusals.

@@ -1,0 +1,121 @@
+//! The outcome of a decision: open, or blocked for a reason. One byte, since the zone store keeps
+//! one beside each zone.
+
+use std::fmt;
+
+/// Why a site domain is blocked (DESIGN 1.2). The codes are an interface: they stand in extended
+/// DNS errors, logs, the `_icp` TXT record and JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Reason {
+    /// Row 1: no filing at all.
+    NoFiling = 1,
+    /// Rows 2, 3, 8: the filing is in progress.
+    UnderReview,
+    /// Rows 4, 8: the authority rejected it.
+    Rejected,
+    /// Row 6: approved, but not yet in the provider's own system.
+    NotSynced,
+    /// Row 9: the filing was moved to another domain.
+    DomainChanged,
+    /// Row 10: filed, but only with another provider.
+    HeldElsewhere,
+    /// Row 11: a transfer to this provider is in progress.
+    TransferInProgress,
+    /// Row 12: the transfer was rejected.
+    TransferRejected,
+    /// Rows 13, 15: the filing was cancelled.
+    Cancelled,
+    /// Row 16: access with this provider was cancelled.
+    AccessCancelled,
+    /// Row 17: restricted or blacklisted by the authority.
+    Restricted,
+    /// Row 18: a forum of an individual.
+    ForumIndividual,
+    /// Row 19: a forum without the BBS preapproval.
+    ForumNoPreapproval,
+    /// Row 20: a forum in a province that accepts none.
+    ForumProvince,
+}
+
+impl Reason {
+    /// Every reason, in the order of the numbers.
+    pub const ALL: [Reason; 14] = [
+        Reason::NoFiling,
+        Reason::UnderReview,
+        Reason::Rejected,
+        Reason::NotSynced,
+        Reason::DomainChanged,
+        Reason::HeldElsewhere,
+        Reason::TransferInProgress,
+        Reason::TransferRejected,
+        Reason::Cancelled,
+        Reason::AccessCancelled,
+        Reason::Restricted,
+        Reason::ForumIndividual,
+        Reason::ForumNoPreapproval,
+        Reason::ForumProvince,
+    ];
+
+    /// The reason code of DESIGN 1.2, such as `no-filing`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Reason::NoFiling => "no-filing",
+            Reason::UnderReview => "under-review",
+            Reason::Rejected => "rejected",
+            Reason::NotSynced => "not-synced",
+            Reason::DomainChanged => "domain-changed",
+            Reason::HeldElsewhere => "held-elsewhere",
+            Reason::TransferInProgress => "transfer-in-progress",
+            Reason::TransferRejected => "transfer-rejected",
+            Reason::Cancelled => "cancelled",
+            Reason::AccessCancelled => "access-cancelled",
+            Reason::Restricted => "restricted",
+            Reason::ForumIndividual => "forum-individual",
+            Reason::ForumNoPreapproval => "forum-no-preapproval",
+            Reason::ForumProvince => "forum-province",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// Whether a site domain's gated data is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The filing opens it.
+    Open,
+    /// Row 23: nothing of it is in mainland China.
+    NotRequired,
+    /// Reverse zones and the provider's own zones: no filing is asked for.
+    Exempt,
+    /// The notice address is answered.
+    Blocked(Reason),
+}
+
+impl Verdict {
+    /// True unless blocked.
+    pub fn is_open(self) -> bool {
+        !matches!(self, Verdict::Blocked(_))
+    }
+
+    /// The code shown to people and machines: `open`, `not-required`, `exempt` or the reason's.
+    pub fn code(self) -> &'static str {
+        match self {
+            Verdict::Open => "open",
+            Verdict::NotRequired => "not-required",
+            Verdict::Exempt => "exempt",
+            Verdict::Blocked(reason) => reason.code(),
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}

@@ -1,0 +1,1 @@
+//! The verdict of each zone, and what it does to an answer.

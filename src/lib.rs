@@ -1,0 +1,32 @@
+//! beiand: an authoritative DNS server that answers for a hosted domain only while its ICP
+//! filing is approved, held with this provider and synced.
+//!
+//! The rooms, ground floor first; a room imports only from rooms below it:
+//!
+//! | floor | rooms |
+//! | --- | --- |
+//! | 1 | [`fault`], [`filing`], [`wire`] |
+//! | 2 | [`master`], [`region`] |
+//! | 3 | [`zone`], [`feed`] |
+//! | 4 | [`gate`] |
+//! | 5 | [`answer`] |
+//! | 6 | [`state`] |
+//! | 7 | [`reload`], [`serve`] |
+//! | 8 | [`config`], [`cli`] |
+//!
+//! `ARCHITECTURE.md` is the map: the way of a packet, the way of a changed file, the invariants.
+
+pub mod answer;
+pub mod cli;
+pub mod config;
+pub mod fault;
+pub mod feed;
+pub mod filing;
+pub mod gate;
+pub mod master;
+pub mod region;
+pub mod reload;
+pub mod serve;
+pub mod state;
+pub mod wire;
+pub mod zone;

@@ -1,0 +1,3 @@
+//! The `beiand` program: see `beiand --help`.
+
+fn main() {}

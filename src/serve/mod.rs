@@ -1,0 +1,1 @@
+//! The transports: UDP, TCP, and hickory-server's for DoT and DoH.

@@ -1,0 +1,10 @@
+//! Names, types and messages as bytes: reading a query, writing a reply.
+//!
+//! Owns the wire format of RFC 1035 §4 and EDNS (RFC 6891) and nothing else: no zones, no policy,
+//! no I/O.
+
+pub mod name;
+pub mod rrtype;
+
+pub use name::{Name, NameError};
+pub use rrtype::Rtype;

@@ -1,0 +1,1 @@
+//! The zone store: build, find, look up (RFC 1034 §4.3.2).
