@@ -20,8 +20,10 @@ mod hash;
 pub mod instant;
 pub mod licence;
 pub mod province;
+pub mod record;
 pub mod site_domain;
 pub mod verdict;
+pub mod words;
 
 pub use facts::{
     Access, Application, ApplicationKind, ApplicationStatus, Facts, Instant, Kind, ProviderIs,
