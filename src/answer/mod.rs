@@ -1,11 +1,71 @@
 //! Query bytes to reply bytes: one function, without I/O, that every transport calls.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `mod` | what a message deserves: dropped, refused as malformed, answered (RFC 8906) |
+//! | `internet` | class IN: zones, chains, referrals, the gate |
+//! | `why` | the synthesised `_icp` TXT record |
+//! | `chaos` | class CH: version and identity |
+//! | `cookie` | DNS cookies (RFC 7873, 9018) |
+
+pub mod chaos;
+pub mod cookie;
+mod internet;
+mod why;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::filing::Reason;
-use crate::state::State;
+use crate::gate::Gate;
+use crate::wire::Rtype;
+use crate::wire::query::{Edns, HEADER_LEN, Query, Question, rcode};
+use crate::wire::reply::{ExtendedError, OptOptions, ReplyWriter, UDP_PAYLOAD};
+use crate::zone::ZoneTable;
 
-/// How a query came in; decides the reply's size limit and what may be asked.
+pub use chaos::Identity;
+
+/// Largest reply over UDP (RFC 9715).
+pub const MAX_UDP_REPLY: usize = UDP_PAYLOAD as usize;
+/// Largest DNS message.
+pub const MAX_MESSAGE: usize = 65_535;
+/// Largest reply over UDP to a query without EDNS (RFC 1035 §4.2.1).
+const MAX_PLAIN_REPLY: usize = 512;
+
+/// Extended errors (RFC 8914) that are not the gate's.
+mod extended_error {
+    pub(super) const NOT_READY: u16 = 14;
+    pub(super) const NOT_AUTHORITATIVE: u16 = 20;
+}
+
+const CLASS_IN: u16 = 1;
+const CLASS_CH: u16 = 3;
+const CLASS_ANY: u16 = 255;
+
+/// Everything an answer depends on. Immutable once published.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// Whether the data is there.
+    pub phase: Phase,
+    /// The hosted zones, each with its verdict.
+    pub zones: ZoneTable,
+    /// The gate.
+    pub gate: Arc<Gate>,
+    /// Who this server says it is.
+    pub identity: Arc<Identity>,
+}
+
+/// Whether the data is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// The first load is not done: SERVFAIL, with "not ready".
+    #[default]
+    Loading,
+    /// Answering.
+    Serving,
+}
+
+/// How a query came in; decides the reply's size limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
     /// Datagrams: replies are bounded by the client's payload size and ours.
@@ -45,21 +105,115 @@ pub struct Reply {
     pub blocked: Option<Reason>,
 }
 
-/// Largest reply over UDP (RFC 9715).
-pub const MAX_UDP_REPLY: usize = 1232;
-/// Largest DNS message.
-pub const MAX_MESSAGE: usize = 65_535;
+/// What was found out about a query, beside the records written.
+struct Finding {
+    rcode: u16,
+    error: Option<ExtendedError>,
+    blocked: Option<Reason>,
+}
+
+impl Finding {
+    fn of(rcode: u16) -> Finding {
+        Finding { rcode, error: None, blocked: None }
+    }
+}
 
 /// Answers one query. `out` holds at least [`MAX_UDP_REPLY`] bytes over UDP and [`MAX_MESSAGE`]
-/// over a stream. Allocates nothing.
+/// over a stream. Allocates nothing on the way of an ordinary answer.
 pub fn answer(state: &State, context: &Context, query: &[u8], out: &mut [u8]) -> Outcome {
-    let _ = (state, context);
-    // Placeholder until the answer core lands: REFUSED for whatever is a query.
-    if query.len() < 12 || query[2] & 0x80 != 0 || query.len() > out.len() {
+    let (Some(header), true) = (query.first_chunk::<HEADER_LEN>(), out.len() >= MAX_UDP_REPLY)
+    else {
+        return Outcome::Drop;
+    };
+    if header[2] & 0x80 != 0 {
         return Outcome::Drop;
     }
-    out[..query.len()].copy_from_slice(query);
-    out[2] = 0x80 | (query[2] & 0x79);
-    out[3] = 5;
-    Outcome::Reply(Reply { len: query.len(), rcode: 5, blocked: None })
+    let opcode = header[2] >> 3 & 0x0f;
+    if opcode != 0 {
+        return plain(ReplyWriter::new(out, query, HEADER_LEN), rcode::NOTIMP);
+    }
+    let read = match Query::read(query) {
+        Ok(read) => read,
+        Err(fault) => {
+            let end = fault.question_end.unwrap_or(HEADER_LEN);
+            // A name of 255 bytes and its type and class are well within the smallest buffer.
+            let reply = ReplyWriter::new(out, query, end);
+            let options = fault.has_edns.then(OptOptions::default);
+            return finish(reply, Finding::of(rcode::FORMERR), options);
+        }
+    };
+    let mut reply = ReplyWriter::new(out, query, read.question_end);
+    let mut options = read.edns.map(|edns| opt_options(state, context, &edns));
+    let size = match (context.transport, read.edns) {
+        (Transport::Stream, _) => MAX_MESSAGE,
+        (Transport::Udp, None) => MAX_PLAIN_REPLY,
+        (Transport::Udp, Some(edns)) => {
+            usize::from(edns.payload).clamp(MAX_PLAIN_REPLY, MAX_UDP_REPLY)
+        }
+    };
+    reply.set_size(size, options.as_ref().map_or(0, OptOptions::reserve));
+    let finding = match (read.edns, read.question) {
+        (Some(edns), _) if edns.version > 0 => Finding::of(rcode::BADVERS),
+        _ if read.has_tsig => Finding::of(rcode::NOTAUTH),
+        // A query for a cookie alone (RFC 7873 §5.4).
+        (Some(Edns { cookie: Some(_), .. }), None) => Finding::of(rcode::NOERROR),
+        (_, None) => Finding::of(rcode::FORMERR),
+        (_, Some(question)) => find(state, context, query, question, &mut reply),
+    };
+    if let Some(options) = &mut options {
+        options.error = finding.error;
+    }
+    finish(reply, finding, options)
+}
+
+fn find(
+    state: &State,
+    context: &Context,
+    query: &[u8],
+    question: Question,
+    reply: &mut ReplyWriter<'_>,
+) -> Finding {
+    match (question.class, question.rtype) {
+        (_, Rtype::OPT | Rtype::TSIG) => Finding::of(rcode::FORMERR),
+        (_, Rtype::MAILA | Rtype::MAILB | Rtype::TKEY) => Finding::of(rcode::NOTIMP),
+        (_, Rtype::AXFR | Rtype::IXFR) => Finding::of(rcode::REFUSED),
+        (CLASS_IN | CLASS_ANY, rtype) => {
+            let finding = internet::find(state, context, &query[HEADER_LEN..], rtype, reply);
+            // RFC 1035 §6.2: an answer for all classes is never authoritative.
+            if question.class == CLASS_ANY {
+                reply.clear_authoritative();
+            }
+            finding
+        }
+        (CLASS_CH, rtype) => {
+            Finding::of(chaos::find(&state.identity, &query[HEADER_LEN..], rtype, reply))
+        }
+        _ => Finding::of(rcode::REFUSED),
+    }
+}
+
+fn opt_options<'a>(state: &'a State, context: &Context, edns: &Edns<'_>) -> OptOptions<'a> {
+    let identity = &state.identity;
+    OptOptions {
+        dnssec_ok: edns.dnssec_ok,
+        cookie: edns.cookie.and_then(|cookie| {
+            let client = cookie.first_chunk()?;
+            Some(identity.cookie_secret.cookie(client, context.client, context.now))
+        }),
+        nsid: (edns.wants_nsid && !identity.nsid.is_empty()).then_some(identity.nsid.as_slice()),
+        error: None,
+    }
+}
+
+fn plain(reply: ReplyWriter<'_>, rcode: u16) -> Outcome {
+    finish(reply, Finding::of(rcode), None)
+}
+
+fn finish(reply: ReplyWriter<'_>, finding: Finding, options: Option<OptOptions<'_>>) -> Outcome {
+    let Finding { rcode, blocked, .. } = finding;
+    let len = match options {
+        Some(options) => reply.finish_with_opt(rcode, &options),
+        None => reply.finish(rcode),
+    };
+    Outcome::Reply(Reply { len, rcode, blocked })
 }

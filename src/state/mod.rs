@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
-/// Everything an answer depends on. Immutable once published.
-#[derive(Debug, Default)]
-pub struct State {}
+pub use crate::answer::{Phase, State};
 
 /// The state in use, shared by every transport.
 #[derive(Debug, Default)]

@@ -3,8 +3,12 @@
 //! Owns the wire format of RFC 1035 §4 and EDNS (RFC 6891) and nothing else: no zones, no policy,
 //! no I/O.
 
+pub mod hashed_name;
 pub mod name;
+pub mod query;
+pub mod reply;
 pub mod rrtype;
 
+pub use hashed_name::{HashKey, HashedName};
 pub use name::{Name, NameError};
 pub use rrtype::Rtype;

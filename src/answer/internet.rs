@@ -1,0 +1,469 @@
+//! Class IN: from a name to its zone, along CNAME and DNAME chains (RFC 1034 §4.3.2, 6604, 6672),
+//! each hop under the verdict of its own site domain.
+
+use arrayvec::ArrayVec;
+
+use super::{Context, Finding, Phase, State, extended_error, why};
+use crate::filing::Verdict;
+use crate::gate::verdict::{MAX_CHAIN, expand};
+use crate::gate::{Effect, Mode, effect::is_gated};
+use crate::wire::query::{HEADER_LEN, rcode};
+use crate::wire::reply::{ExtendedError, Full, Pointer, ReplyWriter, Section};
+use crate::wire::{HashedName, Rtype, name};
+use crate::zone::block::{RECORD_LEN, TTL_AT};
+use crate::zone::{Column, Entry, Node, Place, Rrset};
+
+/// Writes the answer for the name at the start of `question`.
+pub(super) fn find(
+    state: &State,
+    context: &Context,
+    question: &[u8],
+    rtype: Rtype,
+    reply: &mut ReplyWriter<'_>,
+) -> Finding {
+    if state.phase == Phase::Loading {
+        return not_ready();
+    }
+    // The question's name was read to its end before, so that it is whole.
+    let Some(name) = HashedName::read(question, state.zones.key()) else {
+        return Finding::of(rcode::FORMERR);
+    };
+    let Some(found) = state.zones.find(&name) else {
+        return Finding {
+            error: Some(ExtendedError {
+                code: extended_error::NOT_AUTHORITATIVE,
+                prefix: b"icp:",
+                text: b"not-hosted",
+            }),
+            ..Finding::of(rcode::REFUSED)
+        };
+    };
+    // A DS record stands on the parent's side of the cut (RFC 4035 §3.1.4.1).
+    let is_apex = name.label_count() == found.entry.zone.apex_labels();
+    let entry = match found.parent {
+        Some(parent) if rtype == Rtype::DS && is_apex => parent,
+        _ => found.entry,
+    };
+    if entry.zone.is_broken() {
+        return not_ready();
+    }
+    reply.set_authoritative();
+    let spelled = Spelled { head_at: HEADER_LEN, head_len: usize::MAX, tail_at: 0 };
+    let hop = Hop { entry, name, spelled };
+    let mut walk =
+        Walk { state, now: context.now, rtype, reply, finding: Finding::of(rcode::NOERROR) };
+    walk.follow(hop);
+    walk.finding
+}
+
+fn not_ready() -> Finding {
+    let error = ExtendedError { code: extended_error::NOT_READY, prefix: b"", text: b"" };
+    Finding { error: Some(error), ..Finding::of(rcode::SERVFAIL) }
+}
+
+/// Where the bytes of a hop's name stand in the message: labels from the left, then perhaps a
+/// pointer to the rest.
+#[derive(Clone, Copy)]
+struct Spelled {
+    head_at: usize,
+    head_len: usize,
+    tail_at: usize,
+}
+
+impl Spelled {
+    /// Place in the message of the suffix that starts at that offset of the name.
+    fn place(&self, offset: usize) -> usize {
+        match offset.checked_sub(self.head_len) {
+            None => self.head_at + offset,
+            Some(beyond) => self.tail_at + beyond,
+        }
+    }
+}
+
+/// One name of the chain, in the zone that it is in.
+pub(super) struct Hop<'s> {
+    pub(super) entry: &'s Entry,
+    pub(super) name: HashedName,
+    spelled: Spelled,
+}
+
+impl Hop<'_> {
+    /// Pointer to the name's suffix of that many labels.
+    pub(super) fn pointer(&self, labels: usize) -> Result<Pointer, Full> {
+        Pointer::to(self.spelled.place(self.name.offset(labels))).ok_or(Full)
+    }
+
+    fn apex_at(&self) -> usize {
+        self.spelled.place(self.name.offset(self.entry.zone.apex_labels()))
+    }
+}
+
+/// What the gate leaves of a hop.
+pub(super) struct Terms {
+    /// Upper bound of gated data's TTL.
+    max_gated_ttl: u32,
+    /// Upper bound of negative answers' TTL.
+    pub(super) max_negative_ttl: u32,
+    /// The hop's addresses must not show up in the additional section either.
+    is_dark: bool,
+}
+
+pub(super) struct Walk<'s, 'r, 'b> {
+    pub(super) state: &'s State,
+    now: u32,
+    pub(super) rtype: Rtype,
+    pub(super) reply: &'r mut ReplyWriter<'b>,
+    finding: Finding,
+}
+
+impl<'s> Walk<'s, '_, '_> {
+    fn follow(&mut self, mut hop: Hop<'s>) {
+        let mut seen: ArrayVec<u64, MAX_CHAIN> = ArrayVec::new();
+        loop {
+            match self.answer_hop(&hop) {
+                Ok(Some(next)) => {
+                    let is_loop = seen.contains(&next.name.full_hash())
+                        || next.name.as_wire() == hop.name.as_wire();
+                    if is_loop || seen.try_push(hop.name.full_hash()).is_err() {
+                        return;
+                    }
+                    hop = next;
+                }
+                Ok(None) => return,
+                Err(Full) => return self.reply.set_truncated(),
+            }
+        }
+    }
+
+    /// Answers for one name; gives the next one where it is an alias.
+    fn answer_hop(&mut self, hop: &Hop<'s>) -> Result<Option<Hop<'s>>, Full> {
+        let gate = &self.state.gate;
+        let place = hop.entry.zone.locate(&hop.name);
+        let column = gate.column(hop.entry, &hop.name);
+        let mut verdict = column.own;
+        if let Verdict::Blocked(_) = verdict {
+            verdict =
+                gate.verdict_by_region(&self.state.zones, column, hop.entry, &hop.name, &place);
+        }
+        if why::is_asked(hop, &place) {
+            return why::answer(self, hop, column).map(|()| None);
+        }
+        let terms = match verdict {
+            Verdict::Blocked(reason) => {
+                let effect = gate.effect(&hop.name, &place, self.rtype);
+                if effect != Effect::None {
+                    self.finding.blocked = self.finding.blocked.or(Some(reason));
+                }
+                if gate.settings.mode == Mode::Enforce {
+                    let terms = self.dark_terms(column);
+                    match effect {
+                        Effect::None => {}
+                        Effect::Ungated => return self.ungated(hop, &place, &terms),
+                        Effect::Notice => return self.notice(hop, &terms, reason.code()),
+                        Effect::Nodata => return self.gated_nodata(hop, &terms, reason.code()),
+                    }
+                    terms
+                } else {
+                    self.open_terms(column, verdict)
+                }
+            }
+            _ => self.open_terms(column, verdict),
+        };
+        match place {
+            Place::Node(node) | Place::Wildcard(node) => self.node(hop, &node, &terms),
+            Place::Delegated { delegation, is_exact: true } if self.rtype == Rtype::DS => {
+                self.own_data(hop, &delegation, &terms)
+            }
+            Place::Delegated { delegation, .. } => self.refer(hop, &delegation, &terms),
+            Place::Redirected(owner) => self.redirect(hop, &owner, &terms),
+            Place::Missing => {
+                self.finding.rcode = rcode::NXDOMAIN;
+                self.negative(hop, &terms).map(|()| None)
+            }
+        }
+    }
+
+    fn open_terms(&self, column: &Column, verdict: Verdict) -> Terms {
+        let mut max_gated_ttl = u32::MAX;
+        if verdict != Verdict::Exempt {
+            if column.next_change != 0 && verdict == Verdict::Open {
+                max_gated_ttl = self.until(column.next_change);
+            }
+            if let Some(max) = self.state.gate.settings.max_open_ttl {
+                max_gated_ttl = max_gated_ttl.min(max);
+            }
+        }
+        Terms { max_gated_ttl, max_negative_ttl: u32::MAX, is_dark: false }
+    }
+
+    pub(super) fn dark_terms(&self, column: &Column) -> Terms {
+        let mut ttl = self.state.gate.settings.notice_ttl;
+        if column.next_change != 0 {
+            ttl = ttl.min(self.until(column.next_change));
+        }
+        Terms { max_gated_ttl: ttl, max_negative_ttl: ttl, is_dark: true }
+    }
+
+    /// Seconds until an instant, at least one.
+    fn until(&self, instant: u32) -> u32 {
+        instant.saturating_sub(self.now).max(1)
+    }
+
+    /// RFC 1034 §4.3.2 steps 3a and 3c: the name's own records, or its alias.
+    fn node(
+        &mut self,
+        hop: &Hop<'s>,
+        node: &Node<'s>,
+        terms: &Terms,
+    ) -> Result<Option<Hop<'s>>, Full> {
+        if node.is_alias() && self.rtype != Rtype::ANY && node.rrset(self.rtype).is_none() {
+            if let Some(cname) = node.rrset(Rtype::CNAME) {
+                return self.alias(hop, &cname, terms);
+            }
+        }
+        self.own_data(hop, node, terms)
+    }
+
+    fn own_data(
+        &mut self,
+        hop: &Hop<'s>,
+        node: &Node<'s>,
+        terms: &Terms,
+    ) -> Result<Option<Hop<'s>>, Full> {
+        // RFC 8482 §4.1: for ANY, one RRset is enough.
+        let rrset = match self.rtype {
+            Rtype::ANY => node.rrsets().next(),
+            rtype => node.rrset(rtype),
+        };
+        match rrset {
+            Some(rrset) => self.positive(hop, &rrset, terms),
+            None => self.negative(hop, terms),
+        }
+        .map(|()| None)
+    }
+
+    fn positive(&mut self, hop: &Hop<'s>, rrset: &Rrset<'s>, terms: &Terms) -> Result<(), Full> {
+        let owner = hop.pointer(hop.name.label_count())?;
+        let start = self.put(Section::Answer, hop, rrset, owner, ttl_bound(rrset, terms))?;
+        self.extras(rrset, start, owner, terms)
+    }
+
+    fn alias(
+        &mut self,
+        hop: &Hop<'s>,
+        cname: &Rrset<'s>,
+        terms: &Terms,
+    ) -> Result<Option<Hop<'s>>, Full> {
+        let owner = hop.pointer(hop.name.label_count())?;
+        let start = self.put(Section::Answer, hop, cname, owner, ttl_bound(cname, terms))?;
+        let Some(rdata) = cname.rdata().next() else { return Ok(None) };
+        let mut target: ArrayVec<u8, { name::MAX_NAME_LEN }> = ArrayVec::new();
+        let head_len = expand(rdata, hop.entry.zone.apex(), &mut |bytes| {
+            // A stored name is at most 255 bytes, the apex in place of its pointer included.
+            let _ = target.try_extend_from_slice(bytes);
+        });
+        let Some(head_len) = head_len else { return Ok(None) };
+        let spelled = Spelled { head_at: start + RECORD_LEN, head_len, tail_at: hop.apex_at() };
+        Ok(self.next_hop(&target, spelled))
+    }
+
+    /// RFC 6672 §3.2: the DNAME, and the CNAME that it stands for.
+    fn redirect(
+        &mut self,
+        hop: &Hop<'s>,
+        owner: &Node<'s>,
+        terms: &Terms,
+    ) -> Result<Option<Hop<'s>>, Full> {
+        let Some(dname) = owner.rrset(Rtype::DNAME) else { return Ok(None) };
+        let Some(rdata) = dname.rdata().next() else { return Ok(None) };
+        let owner_len = owner.relative_name().len() + hop.entry.zone.apex().len();
+        let kept = hop.name.as_wire().len() - owner_len;
+        let owner_at = Pointer::to(hop.spelled.place(kept)).ok_or(Full)?;
+        let bound = ttl_bound(&dname, terms);
+        let dname_at = self.put(Section::Answer, hop, &dname, owner_at, bound)? + RECORD_LEN;
+        let mut target: ArrayVec<u8, { name::MAX_NAME_LEN }> = ArrayVec::new();
+        let fits = target.try_extend_from_slice(&hop.name.as_wire()[..kept]).is_ok()
+            && target.try_extend_from_slice(rdata).is_ok();
+        if !fits {
+            self.finding.rcode = rcode::YXDOMAIN;
+            return Ok(None);
+        }
+        let cname_owner = hop.pointer(hop.name.label_count())?;
+        let rest = Pointer::to(dname_at).ok_or(Full)?;
+        let start = self.reply.position();
+        let record = self.reply.append(Section::Answer, 1, RECORD_LEN + kept + 2)?;
+        record[..2].copy_from_slice(&cname_owner.to_bytes());
+        record[2..4].copy_from_slice(&Rtype::CNAME.0.to_be_bytes());
+        record[4..6].copy_from_slice(&[0, 1]);
+        record[TTL_AT..TTL_AT + 4].copy_from_slice(&dname.ttl().min(bound).to_be_bytes());
+        record[10..12].copy_from_slice(&(kept as u16 + 2).to_be_bytes());
+        record[RECORD_LEN..RECORD_LEN + kept].copy_from_slice(&hop.name.as_wire()[..kept]);
+        record[RECORD_LEN + kept..].copy_from_slice(&rest.to_bytes());
+        if self.rtype == Rtype::CNAME || self.rtype == Rtype::ANY {
+            return Ok(None);
+        }
+        let spelled = Spelled { head_at: start + RECORD_LEN, head_len: kept, tail_at: dname_at };
+        Ok(self.next_hop(&target, spelled))
+    }
+
+    /// The next name of a chain, where it is in a hosted zone that can answer.
+    fn next_hop(&self, target: &[u8], spelled: Spelled) -> Option<Hop<'s>> {
+        let name = HashedName::read(target, self.state.zones.key())?;
+        let entry = self.state.zones.find(&name)?.entry;
+        (!entry.zone.is_broken()).then_some(Hop { entry, name, spelled })
+    }
+
+    /// RFC 1034 §4.3.2 step 3b: a referral.
+    fn refer(
+        &mut self,
+        hop: &Hop<'s>,
+        delegation: &Node<'s>,
+        terms: &Terms,
+    ) -> Result<Option<Hop<'s>>, Full> {
+        let Some(ns) = delegation.rrset(Rtype::NS) else { return Ok(None) };
+        // The bit speaks of the first name of the answer (RFC 1035 §4.1.1).
+        if self.reply.count(Section::Answer) == 0 {
+            self.reply.clear_authoritative();
+        }
+        let owner_len = delegation.relative_name().len() + hop.entry.zone.apex().len();
+        let cut_at = hop.name.as_wire().len() - owner_len;
+        let owner = Pointer::to(hop.spelled.place(cut_at)).ok_or(Full)?;
+        let start =
+            self.put(Section::Authority, hop, &ns, owner, ns.ttl().min(terms.max_gated_ttl))?;
+        self.extras(&ns, start, owner, terms).map(|()| None)
+    }
+
+    /// NODATA or NXDOMAIN: the SOA, for as long as it may be kept (RFC 2308 §5).
+    pub(super) fn negative(&mut self, hop: &Hop<'s>, terms: &Terms) -> Result<(), Full> {
+        let zone = &hop.entry.zone;
+        let Some(soa) = zone.soa() else { return Ok(()) };
+        let owner = hop.pointer(zone.apex_labels())?;
+        let ttl = zone.negative_ttl().min(terms.max_negative_ttl);
+        self.put(Section::Authority, hop, &soa, owner, ttl).map(|_| ())
+    }
+
+    fn ungated(
+        &mut self,
+        hop: &Hop<'s>,
+        place: &Place<'s>,
+        terms: &Terms,
+    ) -> Result<Option<Hop<'s>>, Full> {
+        if let Place::Node(node) | Place::Wildcard(node) = place {
+            if let Some(rrset) = node.rrsets().find(|rrset| !is_gated(rrset.rtype())) {
+                self.positive(hop, &rrset, terms)?;
+            }
+        }
+        Ok(None)
+    }
+
+    fn notice(
+        &mut self,
+        hop: &Hop<'s>,
+        terms: &Terms,
+        reason: &'static str,
+    ) -> Result<Option<Hop<'s>>, Full> {
+        let gate = &self.state.gate;
+        let notice = match self.rtype {
+            Rtype::ANY => gate.notice(Rtype::A).or_else(|| gate.notice(Rtype::AAAA)),
+            rtype => gate.notice(rtype),
+        };
+        let Some(notice) = notice else { return self.gated_nodata(hop, terms, reason) };
+        let owner = hop.pointer(hop.name.label_count())?;
+        let out = self.reply.append(Section::Answer, notice.count, notice.records.len())?;
+        out.copy_from_slice(&notice.records);
+        rewrite(out, owner, Some(terms.max_gated_ttl));
+        self.set_error(gate.settings.ede_notice, reason);
+        Ok(None)
+    }
+
+    fn gated_nodata(
+        &mut self,
+        hop: &Hop<'s>,
+        terms: &Terms,
+        reason: &'static str,
+    ) -> Result<Option<Hop<'s>>, Full> {
+        self.set_error(self.state.gate.settings.ede_nodata, reason);
+        self.negative(hop, terms).map(|()| None)
+    }
+
+    fn set_error(&mut self, code: u16, reason: &'static str) {
+        self.finding.error = Some(ExtendedError { code, prefix: b"icp:", text: reason.as_bytes() });
+    }
+
+    /// Addresses of the names in an RRset's RDATA. What does not fit is left out; glue that the
+    /// referral cannot be followed without makes it truncated (RFC 9471 §3).
+    fn extras(
+        &mut self,
+        rrset: &Rrset<'s>,
+        start: usize,
+        owner: Pointer,
+        terms: &Terms,
+    ) -> Result<(), Full> {
+        for extra in rrset.extras() {
+            if terms.is_dark && !self.state.gate.frees_addresses(&extra.node) {
+                continue;
+            }
+            let place = match extra.name_at {
+                Some(name_at) => Pointer::to(start + name_at),
+                None => Some(owner),
+            };
+            let Some(place) = place else { continue };
+            for rtype in [Rtype::A, Rtype::AAAA] {
+                let Some(addresses) = extra.node.rrset(rtype) else { continue };
+                let bound = addresses.ttl().min(terms.max_gated_ttl);
+                match self.put_at(Section::Additional, &addresses, place, 0, bound) {
+                    Err(Full) if extra.is_required => return Err(Full),
+                    Ok(_) | Err(Full) => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn put(
+        &mut self,
+        section: Section,
+        hop: &Hop<'_>,
+        rrset: &Rrset<'_>,
+        owner: Pointer,
+        ttl: u32,
+    ) -> Result<usize, Full> {
+        self.put_at(section, rrset, owner, hop.apex_at(), ttl)
+    }
+
+    /// Writes a whole RRset, and gives the place where it starts.
+    fn put_at(
+        &mut self,
+        section: Section,
+        rrset: &Rrset<'_>,
+        owner: Pointer,
+        apex_at: usize,
+        ttl: u32,
+    ) -> Result<usize, Full> {
+        let start = self.reply.position();
+        let out = self.reply.append(section, rrset.record_count(), rrset.records().len())?;
+        rrset.write(out, start, apex_at);
+        let ttl = (ttl < rrset.ttl()).then_some(ttl);
+        if owner != Pointer::QUESTION || ttl.is_some() {
+            rewrite(out, owner, ttl);
+        }
+        Ok(start)
+    }
+}
+
+/// The TTL that an RRset is answered with at most.
+fn ttl_bound(rrset: &Rrset<'_>, terms: &Terms) -> u32 {
+    if is_gated(rrset.rtype()) { terms.max_gated_ttl } else { u32::MAX }
+}
+
+/// Sets owner and TTL of each record.
+fn rewrite(mut records: &mut [u8], owner: Pointer, ttl: Option<u32>) {
+    while let Some(record) = records.first_chunk_mut::<RECORD_LEN>() {
+        record[..2].copy_from_slice(&owner.to_bytes());
+        if let Some(ttl) = ttl {
+            record[TTL_AT..TTL_AT + 4].copy_from_slice(&ttl.to_be_bytes());
+        }
+        let rdata_len = usize::from(u16::from_be_bytes([record[10], record[11]]));
+        records = &mut records[RECORD_LEN + rdata_len..];
+    }
+}

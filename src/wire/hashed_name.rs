@@ -1,0 +1,185 @@
+//! A name prepared for lookups: lower-cased once, with the hash of every suffix of it, from the
+//! root label down. Zones and owner names are found by these hashes.
+
+use arrayvec::ArrayVec;
+
+use super::name::{MAX_LABEL_LEN, MAX_NAME_LEN};
+
+/// Most labels that a name of 255 bytes can have, the root label not counted.
+const MAX_LABELS: usize = 127;
+/// Room to read the last label in words of eight bytes without leaving the buffer.
+const WORD: usize = 8;
+
+/// Keys the suffix hashes. Random for each process, so that a zone's owner cannot make up names
+/// that collide.
+#[derive(Clone, Copy, Debug)]
+pub struct HashKey([u64; 2]);
+
+impl HashKey {
+    /// A key from the operating system's randomness.
+    pub fn random() -> HashKey {
+        use std::hash::{BuildHasher, RandomState};
+        let word = || RandomState::new().hash_one(0u8);
+        HashKey([word(), word() | 1])
+    }
+
+    /// The hash of the root name.
+    fn root(self) -> u64 {
+        self.0[0]
+    }
+
+    fn mix(self, state: u64, word: u64) -> u64 {
+        let product = u128::from(state ^ word) * u128::from(self.0[1]);
+        let folded = (product as u64) ^ ((product >> 64) as u64);
+        // The sum keeps a state that has folded to zero from staying there.
+        folded.wrapping_add(self.0[0])
+    }
+}
+
+/// A lower-cased name in wire form with the hashes of its suffixes.
+#[derive(Clone)]
+pub struct HashedName {
+    wire: [u8; MAX_NAME_LEN + WORD],
+    len: usize,
+    /// Where each label starts, leftmost first.
+    starts: ArrayVec<u8, MAX_LABELS>,
+    /// `hashes[n]` is the hash of the suffix of `n` labels; the root's is the first.
+    hashes: ArrayVec<u64, { MAX_LABELS + 1 }>,
+}
+
+impl HashedName {
+    /// Reads the uncompressed name that `wire` starts with; `None` where it is no whole name
+    /// (compression pointers, too long, cut short).
+    pub fn read(wire: &[u8], key: HashKey) -> Option<HashedName> {
+        let mut starts = ArrayVec::new();
+        let mut at = 0;
+        loop {
+            let len = usize::from(*wire.get(at)?);
+            if len == 0 {
+                break;
+            }
+            if len > MAX_LABEL_LEN || at + len + 2 > MAX_NAME_LEN {
+                return None;
+            }
+            starts.try_push(at as u8).ok()?;
+            at += len + 1;
+        }
+        let len = at + 1;
+        let mut lower = [0u8; MAX_NAME_LEN + WORD];
+        lower[..len].copy_from_slice(&wire[..len]);
+        lower[..len].make_ascii_lowercase();
+        let mut name = HashedName { wire: lower, len, starts, hashes: ArrayVec::new() };
+        name.hash_suffixes(key);
+        Some(name)
+    }
+
+    fn hash_suffixes(&mut self, key: HashKey) {
+        let mut hash = key.root();
+        self.hashes.push(hash);
+        for &start in self.starts.iter().rev() {
+            let start = usize::from(start);
+            // The length byte goes into the hash, so that labels cannot run into each other.
+            let end = start + 1 + usize::from(self.wire[start]);
+            let mut at = start;
+            while at < end {
+                let mut word = [0; WORD];
+                word.copy_from_slice(&self.wire[at..at + WORD]);
+                let kept = (end - at).min(WORD);
+                let mask = u64::MAX >> (8 * (WORD - kept));
+                hash = key.mix(hash, u64::from_le_bytes(word) & mask);
+                at += WORD;
+            }
+            self.hashes.push(hash);
+        }
+    }
+
+    /// The whole name, in lower case.
+    pub fn as_wire(&self) -> &[u8] {
+        &self.wire[..self.len]
+    }
+
+    /// Number of labels, the root label not counted.
+    pub fn label_count(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Hash of the suffix of that many labels (0: the root; [`Self::label_count`]: the name).
+    pub fn hash(&self, labels: usize) -> u64 {
+        self.hashes[labels]
+    }
+
+    /// Hash of the whole name.
+    pub fn full_hash(&self) -> u64 {
+        self.hashes[self.label_count()]
+    }
+
+    /// The suffix of that many labels, in wire form.
+    pub fn suffix(&self, labels: usize) -> &[u8] {
+        &self.wire[self.offset(labels)..self.len]
+    }
+
+    /// Where in the wire form the suffix of that many labels starts.
+    pub fn offset(&self, labels: usize) -> usize {
+        match self.label_count().checked_sub(labels) {
+            Some(index) if labels > 0 => usize::from(self.starts[index]),
+            _ => self.len - 1,
+        }
+    }
+
+    /// The labels, leftmost first.
+    pub fn labels(&self) -> impl Iterator<Item = &[u8]> {
+        super::name::labels(self.as_wire())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Name;
+
+    fn hashed(text: &str, key: HashKey) -> HashedName {
+        let name: Name = text.parse().expect("a test's name is valid");
+        HashedName::read(name.as_wire(), key).expect("a whole name")
+    }
+
+    #[test]
+    fn suffixes_hash_as_the_names_they_are() {
+        let key = HashKey::random();
+        let name = hashed("www.Some-Longer-Label.Example.", key);
+        for (labels, text) in
+            [".", "example.", "some-longer-label.example.", "www.some-longer-label.example."]
+                .into_iter()
+                .enumerate()
+        {
+            let suffix = hashed(text, key);
+            assert_eq!(name.hash(labels), suffix.full_hash(), "{text}");
+            assert_eq!(name.suffix(labels), suffix.as_wire(), "{text}");
+        }
+    }
+
+    #[test]
+    fn neighbouring_names_hash_apart() {
+        let key = HashKey::random();
+        let hashes = ["ab.c.", "a.bc.", "abc.", "a.b.c.", "abcdefgh.", "abcdefghi.", "."]
+            .map(|text| hashed(text, key).full_hash());
+        for (at, hash) in hashes.iter().enumerate() {
+            assert!(!hashes[..at].contains(hash));
+        }
+    }
+
+    #[test]
+    fn what_is_no_whole_name_is_refused() {
+        let key = HashKey::random();
+        for wire in [&b""[..], b"\x03www", b"\xc0\x0c", b"\x40"] {
+            assert!(HashedName::read(wire, key).is_none());
+        }
+        let longest = [[&[63u8][..], &[b'a'; 63]].concat().repeat(3), vec![61], vec![b'a'; 61]];
+        let mut longest = longest.concat();
+        longest.push(0);
+        assert_eq!(longest.len(), 255);
+        assert!(HashedName::read(&longest, key).is_some());
+        longest[192] = 62;
+        longest.insert(193, b'a');
+        assert!(HashedName::read(&longest, key).is_none());
+    }
+}

@@ -1,0 +1,199 @@
+//! Reading a query: header, question, EDNS (RFC 1035 §4.1, RFC 6891), as a view over its bytes.
+
+use super::rrtype::Rtype;
+
+/// Length of the message header.
+pub const HEADER_LEN: usize = 12;
+/// Option codes of EDNS that beiand reads or writes (IANA registry).
+pub mod option {
+    /// Name server identifier (RFC 5001).
+    pub const NSID: u16 = 3;
+    /// DNS cookies (RFC 7873).
+    pub const COOKIE: u16 = 10;
+    /// Extended DNS errors (RFC 8914).
+    pub const EDE: u16 = 15;
+}
+
+/// Response codes (RFC 6895 §2.3).
+pub mod rcode {
+    #![allow(missing_docs)]
+    pub const NOERROR: u16 = 0;
+    pub const FORMERR: u16 = 1;
+    pub const SERVFAIL: u16 = 2;
+    pub const NXDOMAIN: u16 = 3;
+    pub const NOTIMP: u16 = 4;
+    pub const REFUSED: u16 = 5;
+    pub const YXDOMAIN: u16 = 6;
+    pub const NOTAUTH: u16 = 9;
+    pub const BADVERS: u16 = 16;
+}
+
+/// A query that can be read to its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'a> {
+    /// Where the question section ends; with a question, its name starts at [`HEADER_LEN`].
+    pub question_end: usize,
+    /// The question; `None` for a message without one.
+    pub question: Option<Question>,
+    /// What the OPT record says; `None` without one.
+    pub edns: Option<Edns<'a>>,
+    /// The message ends with a TSIG record (RFC 8945).
+    pub has_tsig: bool,
+}
+
+/// Type and class of the question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// QTYPE.
+    pub rtype: Rtype,
+    /// QCLASS.
+    pub class: u16,
+}
+
+/// What a query's OPT record says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Edns<'a> {
+    /// Largest UDP reply the client takes.
+    pub payload: u16,
+    /// EDNS version; beiand speaks 0.
+    pub version: u8,
+    /// DNSSEC OK.
+    pub dnssec_ok: bool,
+    /// NSID is asked for.
+    pub wants_nsid: bool,
+    /// The COOKIE option, of a valid length.
+    pub cookie: Option<&'a [u8]>,
+}
+
+/// Why a message is answered with FORMERR, with what could be read before that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FormErr {
+    /// The end of a question that could be read; the reply echoes it.
+    pub question_end: Option<usize>,
+    /// A well-formed OPT had been seen.
+    pub has_edns: bool,
+}
+
+impl<'a> Query<'a> {
+    /// Reads a message of at least [`HEADER_LEN`] bytes with opcode QUERY.
+    pub fn read(message: &'a [u8]) -> Result<Query<'a>, FormErr> {
+        let count = |at| read_u16(message, at).unwrap_or(0);
+        let (questions, answers, authorities, additionals) =
+            (count(4), count(6), count(8), count(10));
+        let mut refused = FormErr { question_end: None, has_edns: false };
+        let mut at = HEADER_LEN;
+        let mut question = None;
+        match questions {
+            0 => {}
+            1 => {
+                at = end_of_name(message, at).ok_or(refused)?;
+                question = Some(Question {
+                    rtype: Rtype(read_u16(message, at).ok_or(refused)?),
+                    class: read_u16(message, at + 2).ok_or(refused)?,
+                });
+                at += 4;
+                refused.question_end = Some(at);
+            }
+            _ => return Err(refused),
+        }
+        let mut query = Query { question_end: at, question, edns: None, has_tsig: false };
+        // An IXFR carries the client's SOA in the authority section (RFC 1995 §3).
+        let is_ixfr = question.is_some_and(|question| question.rtype == Rtype::IXFR);
+        if answers > 0 || (authorities > 0 && !is_ixfr) {
+            return Err(refused);
+        }
+        for _ in 0..authorities {
+            at = record(message, at).ok_or(refused)?.end;
+        }
+        for left in (0..additionals).rev() {
+            let record = record(message, at).ok_or(refused)?;
+            match record.rtype {
+                Rtype::OPT => {
+                    if message[at] != 0 || query.edns.is_some() {
+                        return Err(refused);
+                    }
+                    query.edns = Some(read_edns(&record).ok_or(refused)?);
+                    refused.has_edns = true;
+                }
+                Rtype::TSIG if left == 0 => query.has_tsig = true,
+                Rtype::TSIG => return Err(refused),
+                _ => {}
+            }
+            at = record.end;
+        }
+        if at != message.len() {
+            return Err(refused);
+        }
+        Ok(query)
+    }
+}
+
+struct Record<'a> {
+    rtype: Rtype,
+    class: u16,
+    ttl: u32,
+    rdata: &'a [u8],
+    end: usize,
+}
+
+fn record(message: &[u8], at: usize) -> Option<Record<'_>> {
+    let at = end_of_name(message, at)?;
+    let fixed = message.get(at..at + 10)?;
+    let word = |at: usize| u16::from_be_bytes([fixed[at], fixed[at + 1]]);
+    let end = at + 10 + usize::from(word(8));
+    Some(Record {
+        rtype: Rtype(word(0)),
+        class: word(2),
+        ttl: u32::from(word(4)) << 16 | u32::from(word(6)),
+        rdata: message.get(at + 10..end)?,
+        end,
+    })
+}
+
+fn read_edns<'a>(opt: &Record<'a>) -> Option<Edns<'a>> {
+    let mut edns = Edns {
+        payload: opt.class,
+        version: (opt.ttl >> 16) as u8,
+        dnssec_ok: opt.ttl & 0x8000 != 0,
+        ..Edns::default()
+    };
+    let mut rest = opt.rdata;
+    while !rest.is_empty() {
+        let code = read_u16(rest, 0)?;
+        let data = rest.get(4..4 + usize::from(read_u16(rest, 2)?))?;
+        match code {
+            option::NSID => edns.wants_nsid = true,
+            // RFC 7873 §5.2.2: any other length is malformed. The first of several counts.
+            option::COOKIE if !matches!(data.len(), 8 | 16..=40) => return None,
+            option::COOKIE if edns.cookie.is_none() => edns.cookie = Some(data),
+            _ => {}
+        }
+        rest = &rest[4 + data.len()..];
+    }
+    Some(edns)
+}
+
+/// Where the name at `at` ends in the message; follows no pointer, but steps over a final one,
+/// as in owner names of records. The question's own name is read without pointers elsewhere.
+fn end_of_name(message: &[u8], mut at: usize) -> Option<usize> {
+    let start = at;
+    loop {
+        let len = *message.get(at)?;
+        match len {
+            0 => return Some(at + 1),
+            1..=63 => at += usize::from(len) + 1,
+            0xc0.. if start > HEADER_LEN => {
+                message.get(at + 1)?;
+                return Some(at + 2);
+            }
+            _ => return None,
+        }
+        if at - start >= super::name::MAX_NAME_LEN {
+            return None;
+        }
+    }
+}
+
+fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+}

@@ -1,0 +1,378 @@
+//! All hosted zones, each with its verdict beside it. A new version of one zone, or a new verdict,
+//! copies one shard of a few hundred slots and leaves the rest as it is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::block::Zone;
+use crate::filing::Verdict;
+use crate::wire::{HashKey, HashedName, Name};
+
+/// Number of shards; a power of two. At a million zones a shard has about 250 of them.
+const SHARDS: usize = 4096;
+/// Bits of the hash that choose the shard.
+const SHARD_BITS: u32 = SHARDS.trailing_zeros();
+
+/// What the gate keeps beside each zone: the only thing about filings that a query reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// The verdict where the addresses are this provider's, or of unknown region.
+    pub own: Verdict,
+    /// The verdict where they are in mainland China, but none of them ours (row 24).
+    pub other_mainland: Verdict,
+    /// Since when the verdict for own addresses has stood: seconds since 1970; 0 where unknown.
+    pub since: u32,
+    /// When a verdict changes by itself: seconds since 1970; 0 where none does.
+    pub next_change: u32,
+    /// Verdicts of names within the zone differ: see the state's scopes.
+    pub has_scopes: bool,
+}
+
+impl Column {
+    /// The same verdict wherever the addresses are, standing for good.
+    pub fn of(verdict: Verdict) -> Column {
+        Column {
+            own: verdict,
+            other_mainland: verdict,
+            since: 0,
+            next_change: 0,
+            has_scopes: false,
+        }
+    }
+}
+
+/// A hosted zone and its verdict.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The zone.
+    pub zone: Zone,
+    /// Its verdict.
+    pub column: Column,
+    /// Zones below this one are hosted, too.
+    has_subzones: bool,
+    tag: u32,
+}
+
+type Shard = Arc<[Option<Entry>]>;
+
+/// The hosted zones. Immutable; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ZoneTable {
+    shards: Arc<[Shard]>,
+    key: HashKey,
+    /// Bit n is set where a zone of n labels is hosted.
+    depths: u128,
+}
+
+/// A hosted zone found for a name, and the hosted zone above it, if there is one.
+#[derive(Clone, Copy)]
+pub struct Found<'t> {
+    /// The zone with the longest matching apex.
+    pub entry: &'t Entry,
+    /// The zone with the next longest.
+    pub parent: Option<&'t Entry>,
+}
+
+impl Default for ZoneTable {
+    fn default() -> ZoneTable {
+        let empty: Shard = Arc::from([None]);
+        ZoneTable { shards: Arc::from(vec![empty; SHARDS]), key: HashKey::random(), depths: 0 }
+    }
+}
+
+impl ZoneTable {
+    /// The key under which names are hashed for this table and its zones.
+    pub fn key(&self) -> HashKey {
+        self.key
+    }
+
+    /// The hosted zone that a name is in: the one with the longest apex.
+    #[inline]
+    pub fn find<'t>(&'t self, name: &HashedName) -> Option<Found<'t>> {
+        let mut found = None;
+        let mut parent = None;
+        // From the root down: upper levels are few, and so in the cache; most names need one
+        // look at a cold slot, that of their own zone.
+        let mut depths = self.depths;
+        while depths != 0 {
+            let labels = depths.trailing_zeros() as usize;
+            if labels > name.label_count() {
+                break;
+            }
+            depths &= depths - 1;
+            if let Some(entry) = self.entry(name.hash(labels), name.suffix(labels)) {
+                parent = found.replace(entry);
+                if !entry.has_subzones {
+                    break;
+                }
+            }
+        }
+        found.map(|entry| Found { entry, parent })
+    }
+
+    /// The zone with exactly that apex.
+    pub fn get(&self, apex: &Name) -> Option<&Entry> {
+        let name = HashedName::read(apex.as_wire(), self.key)?;
+        self.entry(name.full_hash(), name.as_wire())
+    }
+
+    /// All hosted zones, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.shards.iter().flat_map(|shard| shard.iter().flatten())
+    }
+
+    #[inline]
+    fn entry(&self, hash: u64, apex: &[u8]) -> Option<&Entry> {
+        let shard = &self.shards[shard_of(hash)];
+        let mask = shard.len() - 1;
+        let tag = tag_of(hash);
+        let mut place = hash as usize & mask;
+        loop {
+            let entry = shard[place].as_ref()?;
+            if entry.tag == tag && entry.zone.apex() == apex {
+                return Some(entry);
+            }
+            place = (place + 1) & mask;
+        }
+    }
+}
+
+fn shard_of(hash: u64) -> usize {
+    (hash >> (u64::BITS - SHARD_BITS)) as usize
+}
+
+fn tag_of(hash: u64) -> u32 {
+    (hash >> 20) as u32
+}
+
+/// The writer's side of the table: changes are collected, then published as a new table.
+#[derive(Debug, Default)]
+pub struct ZoneSet {
+    table: ZoneTable,
+    /// Shards in the making, as lists of entries.
+    changed: HashMap<usize, Vec<Entry>>,
+    /// For each name that a hosted zone is below: how many are.
+    below: HashMap<u64, u32>,
+    /// Zones by number of labels.
+    depths: HashMap<usize, u32>,
+    len: usize,
+}
+
+impl ZoneSet {
+    /// No zones.
+    pub fn new() -> ZoneSet {
+        ZoneSet::default()
+    }
+
+    /// The key under which names are hashed.
+    pub fn key(&self) -> HashKey {
+        self.table.key
+    }
+
+    /// Number of zones.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True without zones.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The zone with exactly that apex, changes since the last publication included.
+    pub fn get(&self, apex: &Name) -> Option<&Entry> {
+        let name = HashedName::read(apex.as_wire(), self.table.key)?;
+        match self.changed.get(&shard_of(name.full_hash())) {
+            Some(entries) => entries.iter().find(|entry| is_at(entry, &name)),
+            None => self.table.entry(name.full_hash(), name.as_wire()),
+        }
+    }
+
+    /// Adds a zone, or replaces the one with the same apex.
+    pub fn insert(&mut self, zone: Zone, column: Column) {
+        let Some(name) = HashedName::read(zone.apex(), self.table.key) else { return };
+        let has_subzones = self.below.contains_key(&name.full_hash());
+        let tag = tag_of(name.full_hash());
+        let new = Entry { zone, column, has_subzones, tag };
+        let entries = self.shard_mut(name.full_hash());
+        if let Some(entry) = entries.iter_mut().find(|entry| is_at(entry, &name)) {
+            *entry = new;
+            return;
+        }
+        entries.push(new);
+        self.len += 1;
+        *self.depths.entry(name.label_count()).or_default() += 1;
+        for labels in 0..name.label_count() {
+            let hash = name.hash(labels);
+            let below = self.below.entry(hash).or_default();
+            *below += 1;
+            if *below == 1 {
+                self.mark_subzones(&name, labels);
+            }
+        }
+    }
+
+    /// Takes a zone out. False where there was none.
+    pub fn remove(&mut self, apex: &Name) -> bool {
+        let Some(name) = HashedName::read(apex.as_wire(), self.table.key) else { return false };
+        let entries = self.shard_mut(name.full_hash());
+        let Some(at) = entries.iter().position(|entry| is_at(entry, &name)) else { return false };
+        entries.swap_remove(at);
+        self.len -= 1;
+        release(&mut self.depths, name.label_count());
+        for labels in 0..name.label_count() {
+            release(&mut self.below, name.hash(labels));
+        }
+        true
+    }
+
+    /// Sets the verdict of a zone. False where there is no such zone, or it has that verdict.
+    pub fn set_column(&mut self, apex: &Name, column: Column) -> bool {
+        match self.get(apex) {
+            Some(entry) if entry.column != column => {}
+            _ => return false,
+        }
+        let Some(name) = HashedName::read(apex.as_wire(), self.table.key) else { return false };
+        for entry in self.shard_mut(name.full_hash()) {
+            if is_at(entry, &name) {
+                entry.column = column;
+            }
+        }
+        true
+    }
+
+    /// The table with all changes so far.
+    pub fn publish(&mut self) -> ZoneTable {
+        if !self.changed.is_empty() {
+            let mut shards = self.table.shards.to_vec();
+            for (index, entries) in self.changed.drain() {
+                shards[index] = open_addressed(entries, self.table.key);
+            }
+            self.table.shards = Arc::from(shards);
+        }
+        self.table.depths = self.depths.keys().fold(0, |bits, labels| bits | 1 << labels);
+        self.table.clone()
+    }
+
+    /// All zones, changes since the last publication included.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        let kept = self.table.shards.iter().enumerate();
+        let kept = kept.filter(|(index, _)| !self.changed.contains_key(index));
+        let kept = kept.flat_map(|(_, shard)| shard.iter().flatten());
+        kept.chain(self.changed.values().flatten())
+    }
+
+    fn mark_subzones(&mut self, name: &HashedName, labels: usize) {
+        let apex = name.suffix(labels);
+        let hash = name.hash(labels);
+        // Most ancestors ("com") are not hosted: look before a shard is copied.
+        let is_hosted = match self.changed.get(&shard_of(hash)) {
+            Some(entries) => entries.iter().any(|entry| entry.zone.apex() == apex),
+            None => self.table.entry(hash, apex).is_some(),
+        };
+        if is_hosted {
+            for entry in self.shard_mut(hash) {
+                if entry.zone.apex() == apex {
+                    entry.has_subzones = true;
+                }
+            }
+        }
+    }
+
+    fn shard_mut(&mut self, hash: u64) -> &mut Vec<Entry> {
+        let index = shard_of(hash);
+        let table = &self.table;
+        self.changed
+            .entry(index)
+            .or_insert_with(|| table.shards[index].iter().flatten().cloned().collect())
+    }
+}
+
+fn is_at(entry: &Entry, name: &HashedName) -> bool {
+    entry.tag == tag_of(name.full_hash()) && entry.zone.apex() == name.as_wire()
+}
+
+fn release<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, u32>, key: K) {
+    if let std::collections::hash_map::Entry::Occupied(mut count) = counts.entry(key) {
+        *count.get_mut() -= 1;
+        if *count.get() == 0 {
+            count.remove();
+        }
+    }
+}
+
+/// Lays entries out by hash, with at least one free slot so that every search ends.
+fn open_addressed(entries: Vec<Entry>, key: HashKey) -> Shard {
+    let capacity = (entries.len() * 5 / 4 + 1).next_power_of_two();
+    let mut slots: Vec<Option<Entry>> = vec![None; capacity];
+    for entry in entries {
+        let Some(name) = HashedName::read(entry.zone.apex(), key) else { continue };
+        let mut place = name.full_hash() as usize & (capacity - 1);
+        while slots[place].is_some() {
+            place = (place + 1) & (capacity - 1);
+        }
+        slots[place] = Some(entry);
+    }
+    Arc::from(slots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filing::Reason;
+    use crate::zone::Builder;
+
+    fn name(text: &str) -> Name {
+        text.parse().expect("a test's name is valid")
+    }
+
+    fn apex_found(table: &ZoneTable, text: &str) -> Option<String> {
+        let name = HashedName::read(name(text).as_wire(), table.key())?;
+        Some(crate::wire::name::to_text(table.find(&name)?.entry.zone.apex()))
+    }
+
+    #[test]
+    fn the_longest_apex_wins_and_removed_zones_are_gone() {
+        let mut set = ZoneSet::new();
+        for apex in ["a.b.example.", "example.", "other.", "b.example."] {
+            set.insert(Builder::broken(&name(apex)), Column::of(Verdict::Open));
+        }
+        let table = set.publish();
+        assert_eq!(apex_found(&table, "x.a.b.EXAMPLE.").as_deref(), Some("a.b.example."));
+        assert_eq!(apex_found(&table, "x.b.example.").as_deref(), Some("b.example."));
+        assert_eq!(apex_found(&table, "x.y.example.").as_deref(), Some("example."));
+        assert_eq!(apex_found(&table, "com."), None);
+        assert!(set.remove(&name("b.example.")));
+        assert!(!set.remove(&name("b.example.")));
+        let later = set.publish();
+        assert_eq!(apex_found(&later, "x.b.example.").as_deref(), Some("example."));
+        assert_eq!(apex_found(&later, "a.b.example.").as_deref(), Some("a.b.example."));
+        assert_eq!(apex_found(&table, "x.b.example.").as_deref(), Some("b.example."), "unchanged");
+    }
+
+    #[test]
+    fn a_verdict_changes_without_the_zone() {
+        let mut set = ZoneSet::new();
+        let apex = name("example.");
+        set.insert(Builder::broken(&apex), Column::of(Verdict::Open));
+        let before = set.publish();
+        let blocked = Column::of(Verdict::Blocked(Reason::Cancelled));
+        assert!(set.set_column(&apex, blocked));
+        assert!(!set.set_column(&apex, blocked), "nothing changed");
+        let after = set.publish();
+        assert_eq!(before.get(&apex).map(|entry| entry.column.own), Some(Verdict::Open));
+        assert_eq!(after.get(&apex).map(|entry| entry.column), Some(blocked));
+    }
+
+    #[test]
+    fn many_zones_are_all_found() {
+        let mut set = ZoneSet::new();
+        let names: Vec<Name> = (0..20_000).map(|n| name(&format!("z{n}.example."))).collect();
+        for apex in &names {
+            set.insert(Builder::broken(apex), Column::of(Verdict::Open));
+        }
+        let table = set.publish();
+        assert!(names.iter().all(|apex| table.get(apex).is_some()));
+        assert_eq!(table.iter().count(), names.len());
+    }
+}
