@@ -443,3 +443,6 @@ fn synced(record: &Facts, held_since: Option<Instant>, at: Instant) -> Finding {
         _ => gives(Reason::NotSynced, held_since.filter(|held| *held <= at)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -246,3 +246,6 @@ pub fn falls_with_subject(record: &Facts, cancellation: &Facts) -> bool {
     let younger = matches!((record.approved_at, cancelled_at), (Some(approved), Some(cancelled)) if approved > cancelled);
     record.subject == cancellation.subject && !younger
 }
+
+#[cfg(test)]
+mod tests;
