@@ -78,6 +78,7 @@ impl Columns {
             found
         } else {
             let found = unquoted.split(row)?;
+            let unquoted: &'a Unquoted = unquoted;
             for (index, field) in self.0.iter().enumerate() {
                 if let (Some(field), Some(value)) = (field, unquoted.field(index)) {
                     fields.set(*field, value);

@@ -59,22 +59,17 @@ pub(super) fn reply(text: &str) -> Result<Vec<QueriedRow>, (Finished, HeaderFaul
     let value: Value = serde_json::from_str(text).map_err(|error| {
         let finished = if error.is_eof() { Finished::No } else { Finished::Yes };
         let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
-        (finished, HeaderFault {
-            text: line.trim().to_owned(),
-            problem: format!(
-                "not JSON (line {}, column {})",
-                error.line(),
-                error.column()
-            ),
-            remedy: REMEDY.into(),
-        })
+        (
+            finished,
+            HeaderFault {
+                text: line.trim().to_owned(),
+                problem: format!("not JSON (line {}, column {})", error.line(), error.column()),
+                remedy: REMEDY.into(),
+            },
+        )
     })?;
     let whole = |problem: String, shown: &Value| {
-        (Finished::Yes, HeaderFault {
-            text: shown.to_string(),
-            problem,
-            remedy: REMEDY.into(),
-        })
+        (Finished::Yes, HeaderFault { text: shown.to_string(), problem, remedy: REMEDY.into() })
     };
     let mut lines = object_lines(text).into_iter();
     let records = match value {
@@ -84,13 +79,16 @@ pub(super) fn reply(text: &str) -> Result<Vec<QueriedRow>, (Finished, HeaderFaul
             if code.as_u64() != Some(200) && code.as_str() != Some("200") {
                 let message = envelope.get("msg").and_then(Value::as_str).unwrap_or_default();
                 return Err(whole(
-                    format!("the ministry's query failed ({message}): this says nothing of any filing"),
+                    format!(
+                        "the ministry's query failed ({message}): this says nothing of any filing"
+                    ),
                     code,
                 ));
             }
             if let Some(false) = envelope.get("success").and_then(Value::as_bool) {
                 return Err(whole(
-                    "the ministry's query was not successful: this says nothing of any filing".into(),
+                    "the ministry's query was not successful: this says nothing of any filing"
+                        .into(),
                     &envelope["success"],
                 ));
             }
@@ -111,12 +109,15 @@ pub(super) fn reply(text: &str) -> Result<Vec<QueriedRow>, (Finished, HeaderFaul
             let line = lines.next().unwrap_or(0);
             match record {
                 Value::Object(record) => translate(line, record).map_err(|problem| (line, problem)),
-                other => Err((line, RowProblem {
-                    column: 0,
-                    text: other.to_string(),
-                    problem: "a record is an object".into(),
-                    remedy: REMEDY.into(),
-                })),
+                other => Err((
+                    line,
+                    RowProblem {
+                        column: 0,
+                        text: other.to_string(),
+                        problem: "a record is an object".into(),
+                        remedy: REMEDY.into(),
+                    },
+                )),
             }
         })
         .collect())
@@ -143,10 +144,13 @@ fn translate(line: u32, record: &Map<String, Value>) -> Result<QueriedRecord, Ro
             problem: format!("the value of \"{name}\" is not text"),
             remedy: REMEDY.into(),
         })?;
-        values.push((field, match field {
-            Field::UpdatedAt => with_offset(&value),
-            _ => value,
-        }));
+        values.push((
+            field,
+            match field {
+                Field::UpdatedAt => with_offset(&value),
+                _ => value,
+            },
+        ));
     }
     let site_number = record.get("serviceLicence").and_then(Value::as_str).unwrap_or_default();
     let kind = match site_number.trim().chars().last().map(|last| last.to_ascii_uppercase()) {

@@ -44,13 +44,18 @@ pub(super) fn object<'a>(
             unknown(&key);
             continue;
         };
-        decoded.0.push((field, scalar(&value).ok_or_else(|| RowProblem {
-            column: position(line, &key).map_or(0, |at| count_chars(&line.as_bytes()[..at]) + 1),
-            text: value.to_string(),
-            problem: format!("the value of \"{key}\" is not text"),
-            remedy: "write a string, true, false or null".into(),
-        })?));
+        decoded.0.push((
+            field,
+            scalar(&value).ok_or_else(|| RowProblem {
+                column: position(line, &key)
+                    .map_or(0, |at| count_chars(&line.as_bytes()[..at]) + 1),
+                text: value.to_string(),
+                problem: format!("the value of \"{key}\" is not text"),
+                remedy: "write a string, true, false or null".into(),
+            })?,
+        ));
     }
+    let decoded: &'a Decoded = decoded;
     for (field, value) in &decoded.0 {
         fields.set(*field, value.as_str());
     }

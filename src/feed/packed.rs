@@ -76,8 +76,7 @@ impl PackedFacts {
 
     pub(super) fn pack(facts: &Facts, marks: Marks) -> PackedFacts {
         let province = facts.province.filter(|&p| p < PROVINCES).map_or(0, |p| u32::from(p) + 1);
-        let application =
-            facts.application.map_or(0, |a| index_of(&APPLICATIONS, &a.kind) + 1);
+        let application = facts.application.map_or(0, |a| index_of(&APPLICATIONS, &a.kind) + 1);
         let status = facts.application.map_or(0, |a| index_of(&STATUSES, &a.status));
         let bits = put(KIND, index_of(&KINDS, &facts.kind))
             | put(SITE, index_of(&SITES, &facts.site))

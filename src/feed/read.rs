@@ -12,18 +12,15 @@ use std::path::Path;
 use std::sync::{LazyLock, Mutex, mpsc};
 
 use super::csv::Columns;
-use super::miit::Finished;
-use super::rows::{
-    Format, HeaderFault, Layout, Row, RowProblem, each_queried_row, each_row,
-};
-use super::split::{End, Framing, record_len, whole_records};
-use super::store::{
-    Candidate, CoveredName, Delta, FileId, FilingStore, Put, Rare, Same, SiteKey,
-};
+use super::miit::{Finished, name_in_reply};
 use super::packed::{Marks, PackedFacts};
+use super::rows::{Format, HeaderFault, Layout, Row, RowProblem, each_queried_row, each_row};
+use super::split::{End, Framing, record_len, whole_records};
+use super::store::{Candidate, CoveredName, Delta, FileId, FilingStore, Put, Rare, Same, SiteKey};
 use crate::fault::{Fault, Severity};
-use crate::filing::record::{Fields, FilingRecord};
-use crate::filing::{ProviderIs, Role};
+use crate::filing::record::{FieldFault, FilingRecord};
+use crate::filing::site_domain::SiteDomain;
+use crate::filing::{Instant, Role};
 
 /// How much is read, and fingerprinted, at a time.
 const BLOCK: usize = 1 << 20;
@@ -117,6 +114,8 @@ pub(super) struct Reader<'a> {
     pub(super) path: &'a Path,
     /// `filings.provider`.
     pub(super) provider: &'a str,
+    /// For warnings about times that lie ahead.
+    pub(super) now: Instant,
 }
 
 /// What was read.
@@ -269,22 +268,28 @@ impl Reader<'_> {
 
     fn reply(&self, file: &File, limit: u64, end: End) -> Result<Reading, Unread> {
         if limit > LONGEST_REPLY {
-            return Err(self.refused(0, HeaderFault {
-                text: String::new(),
-                problem: format!("the file is longer than {LONGEST_REPLY} bytes"),
-                remedy: "save each reply of the ministry's query in a file of its own".into(),
-            }));
+            return Err(self.refused(
+                0,
+                HeaderFault {
+                    text: String::new(),
+                    problem: format!("the file is longer than {LONGEST_REPLY} bytes"),
+                    remedy: "save each reply of the ministry's query in a file of its own".into(),
+                },
+            ));
         }
         let mut bytes = Vec::new();
         read_at(file, 0, limit as usize, &mut bytes)?;
         let text = match std::str::from_utf8(&bytes[byte_order_mark(&bytes)..]) {
             Ok(text) => text,
             Err(_) => {
-                return Err(self.refused(0, HeaderFault {
-                    text: String::new(),
-                    problem: "the file is not UTF-8".into(),
-                    remedy: "save the file as UTF-8".into(),
-                }));
+                return Err(self.refused(
+                    0,
+                    HeaderFault {
+                        text: String::new(),
+                        problem: "the file is not UTF-8".into(),
+                        remedy: "save the file as UTF-8".into(),
+                    },
+                ));
             }
         };
         let mut portion = Portion::default();
@@ -322,11 +327,14 @@ impl Reader<'_> {
             self.in_threads(&mut cutter, &layout, threads)?
         };
         if cutter.carry.len() > LONGEST_LINE {
-            return Err(self.refused(cutter.line, HeaderFault {
-                text: String::new(),
-                problem: format!("a line is longer than {LONGEST_LINE} bytes"),
-                remedy: "end each record with a line end".into(),
-            }));
+            return Err(self.refused(
+                cutter.line,
+                HeaderFault {
+                    text: String::new(),
+                    problem: format!("a line is longer than {LONGEST_LINE} bytes"),
+                    remedy: "end each record with a line end".into(),
+                },
+            ));
         }
         let mark = cutter.mark();
         Ok(self.gather(portions, mark, Some(layout)))
@@ -403,31 +411,34 @@ impl Reader<'_> {
             Row::Record { line, fields, text } => {
                 let (record, faults) = FilingRecord::from_fields(fields);
                 for fault in faults {
-                    portion.tell(|| {
-                        let (line, column) = match (layout, text) {
-                            (Some(layout), Some(text)) => layout.position(text, fault.field, line),
-                            _ => (line, 0),
-                        };
-                        let mut told = self.fault(fault.severity, line, RowProblem {
-                            column,
-                            text: fault.text.to_string(),
-                            problem: fault.problem.to_string(),
-                            remedy: fault.remedy.to_string(),
-                        });
-                        if text.is_none()
-                            && let Some(name) = super::miit::name_in_reply(fault.field)
-                        {
-                            told.problem = format!("{name}: {}", told.problem);
-                        }
-                        told
-                    });
+                    portion.tell(|| self.field_fault(fault, line, layout.zip(text)));
                 }
                 match record {
                     None => portion.count.bad += 1,
-                    Some(record) => self.measure(candidate(&record, self.provider, line), portion),
+                    Some(record) => {
+                        for fault in record.warnings_at(self.now) {
+                            portion.tell(|| self.field_fault(fault, line, layout.zip(text)));
+                        }
+                        self.measure(candidate(&record, self.provider, line), portion);
+                    }
                 }
             }
         }
+    }
+
+    fn field_fault(&self, fault: FieldFault, line: u32, row: Option<(&Layout, &str)>) -> Fault {
+        let (line, column, problem) = match row {
+            Some((layout, text)) => {
+                let (line, column) = layout.position(text, fault.field, line);
+                (line, column, fault.problem)
+            }
+            None => match name_in_reply(fault.field) {
+                Some(name) => (line, 0, format!("{name}: {}", fault.problem)),
+                None => (line, 0, fault.problem),
+            },
+        };
+        let problem = RowProblem { column, text: fault.text, problem, remedy: fault.remedy };
+        self.fault(fault.severity, line, problem)
     }
 
     /// Compares a record with what the store has of this file.
@@ -439,12 +450,16 @@ impl Reader<'_> {
                 portion.count.bad += 1;
                 let line = candidate.line;
                 portion.tell(|| {
-                    self.fault(Severity::Error, line, RowProblem {
-                        column: 0,
-                        text: String::new(),
-                        problem: format!("more than {CROWD} records of one site domain"),
-                        remedy: "write one record for each filing of a domain".into(),
-                    })
+                    self.fault(
+                        Severity::Error,
+                        line,
+                        RowProblem {
+                            column: 0,
+                            text: String::new(),
+                            problem: format!("more than {CROWD} records of one site domain"),
+                            remedy: "write one record for each filing of a domain".into(),
+                        },
+                    )
                 });
             }
             None => portion.puts.push(Put { replaces: None, candidate }),
@@ -481,7 +496,30 @@ impl Reader<'_> {
 
 /// The store's form of a record.
 fn candidate(record: &FilingRecord<'_>, provider: &str, line: u32) -> Candidate {
-    todo!()
+    let provider = record.provider_is(provider);
+    let facts = record.facts(provider, Role::Domain);
+    let site = record.site_domain();
+    let below = below(site, &record.domain);
+    let new_domain = record.new_domain().and_then(|name| {
+        let site = SiteDomain::of_text(name)?;
+        let key = record.facts(provider, Role::NewDomain).key;
+        Some(CoveredName { site: SiteKey(site.hash64()), below: self::below(site, name), key })
+    });
+    let has_rare = below.is_some() || new_domain.is_some();
+    let cancels_subject = record.cancels_subject().is_some();
+    Candidate {
+        site: SiteKey(site.hash64()),
+        key: facts.key,
+        subject: facts.subject,
+        packed: PackedFacts::pack(&facts, Marks { cancels_subject, has_rare }),
+        line,
+        rare: has_rare.then(|| Box::new(Rare { below, new_domain })),
+    }
+}
+
+/// The name, where it lies below its site domain.
+fn below(site: SiteDomain<'_>, name: &str) -> Option<Box<str>> {
+    (name.len() > site.as_str().len()).then(|| name.into())
 }
 
 fn byte_order_mark(bytes: &[u8]) -> usize {
@@ -598,11 +636,6 @@ impl<'a> Cutter<'a> {
     }
 
     fn mark(self) -> Mark {
-        Mark {
-            size: self.limit,
-            offset: self.offset,
-            lines: self.line - 1,
-            blocks: self.blocks,
-        }
+        Mark { size: self.limit, offset: self.offset, lines: self.line - 1, blocks: self.blocks }
     }
 }

@@ -6,9 +6,9 @@
 use std::path::Path;
 
 use super::csv::{Columns, Unquoted};
+use super::miit;
 use super::ndjson::{self, Decoded};
 use super::split::{End, Framing, record_len};
-use super::miit;
 use crate::filing::record::{Field, Fields};
 
 /// What a file is read as, by its extension.

@@ -127,10 +127,7 @@ mod tests {
     #[test]
     fn a_quoted_line_end_is_part_of_the_record() {
         let text = "a,\"b\nc\",d\ne,f\n";
-        assert_eq!(
-            records(text, Framing::QuotedLines, End::Open),
-            ["a,\"b\nc\",d\n", "e,f\n"]
-        );
+        assert_eq!(records(text, Framing::QuotedLines, End::Open), ["a,\"b\nc\",d\n", "e,f\n"]);
         assert_eq!(records(text, Framing::Lines, End::Open).len(), 3);
     }
 

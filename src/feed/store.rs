@@ -5,30 +5,29 @@
 //! says is read again from its file, by its [`Place`].
 //!
 //! One record costs 60 bytes and about 8 in the index, so that five million fit in 350 MB. A site
-//! domain is known by a 64-bit hash that is keyed anew in each process ([`SiteKey`]): with one
-//! million hosted zones and five million filed domains, the odds that any hosted one meets a
-//! stranger's record are about 1 in 4 million, and nobody outside can search for such a pair.
+//! domain is known by its 64-bit hash ([`SiteKey`]): with one million hosted zones and five million
+//! filed domains, the odds that any hosted one meets a stranger's record are about 1 in 4 million.
 //!
 //! The store belongs to the one thread that takes in changes; queries never see it.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::OnceLock;
 
 use hashbrown::HashTable;
 
 use super::packed::PackedFacts;
-use crate::filing::Facts;
+use crate::filing::record::falls_with_subject;
+use crate::filing::site_domain::hash_text;
+use crate::filing::{Facts, Role, Standing};
 
-/// A site domain, hashed.
+/// A site domain, by its hash ([`crate::filing::site_domain::SiteDomain::hash64`], which for names
+/// in wire form is [`crate::filing::site_domain::hash_wire`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SiteKey(pub u64);
 
 impl SiteKey {
     /// The key of a site domain in A-labels, lower case, without the final dot.
     pub fn of(site_domain: &str) -> SiteKey {
-        static KEYED: OnceLock<RandomState> = OnceLock::new();
-        SiteKey(KEYED.get_or_init(RandomState::new).hash_one(site_domain.as_bytes()))
+        SiteKey(hash_text(site_domain))
     }
 }
 
@@ -76,6 +75,8 @@ impl StoredRecord<'_> {
 pub(super) struct CoveredName {
     pub(super) site: SiteKey,
     pub(super) below: Option<Box<str>>,
+    /// Of the facts as they bear on this name.
+    pub(super) key: u64,
 }
 
 /// What only few records have.
@@ -116,14 +117,8 @@ pub(super) struct Put {
 #[derive(Debug, Default)]
 pub(super) struct Touched {
     pub(super) sites: Vec<SiteKey>,
-    /// Subjects that had a cancelling record before or after, and whether they were cancelled.
-    subjects: HashMap<u64, Standing>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    Cancelled,
-    NotCancelled,
+    /// Subjects that a cancelling record names, before or after, and the cancellations before.
+    subjects: HashMap<u64, Vec<Facts>>,
 }
 
 const NIL: u32 = u32::MAX;
@@ -250,7 +245,7 @@ impl FilingStore {
     }
 
     /// The records that count for a site domain, in no particular order: its own, and those of
-    /// other domains that are to move to it ([`crate::filing::Role::NewDomain`]).
+    /// other domains that are to move to it ([`Role::NewDomain`]).
     pub fn records_of(&self, site: SiteKey) -> impl Iterator<Item = StoredRecord<'_>> {
         let own = self.chain(site).filter(|&slot| self.counts(slot)).map(move |slot| {
             let covers = self.rare.get(&slot).and_then(|rare| rare.below.as_deref());
@@ -260,7 +255,8 @@ impl FilingStore {
         let moving = moving.filter(|&&slot| self.counts(slot)).map(move |&slot| {
             let new_domain = self.rare.get(&slot).and_then(|rare| rare.new_domain.as_ref());
             let mut stored = self.stored(slot, new_domain.and_then(|name| name.below.as_deref()));
-            stored.facts.role = crate::filing::Role::NewDomain;
+            stored.facts.role = Role::NewDomain;
+            stored.facts.key = new_domain.map_or(stored.facts.key, |name| name.key);
             stored
         });
         own.chain(moving)
@@ -296,19 +292,19 @@ impl FilingStore {
     fn stored<'a>(&'a self, slot: u32, covers: Option<&'a str>) -> StoredRecord<'a> {
         let entry = self.slab.get(slot);
         let mut facts = entry.facts.unpack(entry.key, entry.subject);
-        if facts.standing == crate::filing::Standing::InForce
-            && self.standing_of(entry.subject) == Standing::Cancelled
-        {
-            facts.standing = crate::filing::Standing::Cancelled;
+        if self.cancellations(entry.subject).any(|other| falls_with_subject(&facts, &other)) {
+            facts.standing = Standing::Cancelled;
         }
         StoredRecord { facts, covers, place: Place { file: FileId(entry.file), line: entry.line } }
     }
 
-    fn standing_of(&self, subject: u64) -> Standing {
-        match self.cancels.get(&subject) {
-            Some(slots) if slots.iter().any(|&slot| self.counts(slot)) => Standing::Cancelled,
-            _ => Standing::NotCancelled,
-        }
+    /// The records that count and cancel the subject with all its sites.
+    fn cancellations(&self, subject: u64) -> impl Iterator<Item = Facts> + '_ {
+        let slots = self.cancels.get(&subject).into_iter().flatten();
+        slots.filter(|&&slot| self.counts(slot)).map(|&slot| {
+            let entry = self.slab.get(slot);
+            entry.facts.unpack(entry.key, entry.subject)
+        })
     }
 
     fn chain(&self, site: SiteKey) -> impl Iterator<Item = u32> + '_ {
@@ -427,7 +423,7 @@ impl FilingStore {
         let turned: Vec<u64> = touched
             .subjects
             .into_iter()
-            .filter(|&(subject, before)| self.standing_of(subject) != before)
+            .filter(|(subject, before)| !self.cancellations(*subject).eq(before.iter().copied()))
             .map(|(subject, _)| subject)
             .collect();
         if !turned.is_empty() {
@@ -556,7 +552,8 @@ impl FilingStore {
     fn note(&self, site: SiteKey, subject: u64, touched: &mut Touched) {
         touched.sites.push(site);
         if self.cancels.contains_key(&subject) {
-            touched.subjects.entry(subject).or_insert_with(|| self.standing_of(subject));
+            let before = || self.cancellations(subject).collect();
+            touched.subjects.entry(subject).or_insert_with(before);
         }
     }
 
@@ -569,7 +566,7 @@ impl FilingStore {
         touched: &mut Touched,
     ) {
         if packed.cancels_subject() {
-            touched.subjects.entry(subject).or_insert(Standing::NotCancelled);
+            touched.subjects.entry(subject).or_default();
             self.cancels.entry(subject).or_default().push(slot);
         }
         if let Some(rare) = rare {
