@@ -1,0 +1,173 @@
+//! CSV: the header, and the fields of a row.
+//!
+//! A row without quotes is split where it stands; one with quotes goes through `csv-core`.
+
+use csv_core::{ReadRecordResult, Reader};
+
+use super::rows::{Header, HeaderFault, RowProblem};
+use crate::filing::record::{Field, Fields};
+
+/// What the columns of a file mean, from its header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Columns(Vec<Option<Field>>);
+
+/// Buffers for rows with quotes, used again for each.
+#[derive(Debug, Default)]
+pub(super) struct Unquoted {
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Columns {
+    /// Reads the header, which must name the column `domain`; names that mean nothing to us are
+    /// told once.
+    pub(super) fn parse(header: &str) -> Result<Header<Columns>, HeaderFault> {
+        let mut unquoted = Unquoted::default();
+        let names: Vec<String> = match unquoted.split(header) {
+            Ok(count) => (0..count).map(|i| unquoted.field(i).unwrap_or_default().into()).collect(),
+            Err(_) => Vec::new(),
+        };
+        let (mut columns, mut unknown) = (Vec::new(), Vec::new());
+        for name in &names {
+            let name = name.trim().to_ascii_lowercase();
+            let field = Field::parse(&name);
+            if field.is_some() && columns.contains(&field) {
+                return Err(HeaderFault {
+                    text: name,
+                    problem: "the header names this column twice".into(),
+                    remedy: "name each column once".into(),
+                });
+            }
+            if field.is_none() && !name.is_empty() {
+                unknown.push(name);
+            }
+            columns.push(field);
+        }
+        if !columns.contains(&Some(Field::Domain)) {
+            return Err(HeaderFault {
+                text: header.trim_end().to_owned(),
+                problem: "the first line does not name a column \"domain\"".into(),
+                remedy: "begin the file with a header such as domain,subject_number,status, \
+                         separated by commas"
+                    .into(),
+            });
+        }
+        Ok(Header { layout: Columns(columns), unknown })
+    }
+
+    /// Reads one row, with or without its line end.
+    pub(super) fn row<'a>(
+        &self,
+        row: &'a str,
+        unquoted: &'a mut Unquoted,
+        fields: &mut Fields<'a>,
+    ) -> Result<(), RowProblem> {
+        let row = row.strip_suffix('\n').unwrap_or(row);
+        let row = row.strip_suffix('\r').unwrap_or(row);
+        let found = if memchr::memchr(b'"', row.as_bytes()).is_none() {
+            let mut found = 0;
+            let mut start = 0;
+            let commas = memchr::memchr_iter(b',', row.as_bytes());
+            for end in commas.chain(std::iter::once(row.len())) {
+                if let Some(Some(field)) = self.0.get(found) {
+                    fields.set(*field, &row[start..end]);
+                }
+                found += 1;
+                start = end + 1;
+            }
+            found
+        } else {
+            let found = unquoted.split(row)?;
+            let unquoted: &'a Unquoted = unquoted;
+            for (index, field) in self.0.iter().enumerate() {
+                if let (Some(field), Some(value)) = (field, unquoted.field(index)) {
+                    fields.set(*field, value);
+                }
+            }
+            found
+        };
+        if found == self.0.len() {
+            Ok(())
+        } else {
+            Err(RowProblem {
+                column: 0,
+                text: row.to_owned(),
+                problem: format!(
+                    "the row has {found} fields where the header has {}",
+                    self.0.len()
+                ),
+                remedy: "give every column a value, if an empty one, and put values that hold \
+                         a comma in double quotes"
+                    .into(),
+            })
+        }
+    }
+
+    /// The byte in the row at which a field's value begins.
+    pub(super) fn position(&self, row: &str, field: Field) -> Option<usize> {
+        let index = self.0.iter().position(|&column| column == Some(field))?;
+        let bytes = row.as_bytes();
+        let mut start = 0;
+        for _ in 0..index {
+            let quoted = bytes.get(start) == Some(&b'"');
+            let mut inside = quoted;
+            let mut at = start + usize::from(quoted);
+            while let Some(&byte) = bytes.get(at) {
+                match byte {
+                    b'"' if quoted => inside = !inside,
+                    b',' if !inside => break,
+                    _ => {}
+                }
+                at += 1;
+            }
+            start = at + 1;
+        }
+        (start < bytes.len()).then(|| start + usize::from(bytes[start] == b'"'))
+    }
+}
+
+impl Unquoted {
+    /// Takes the quotes off a row; the number of its fields.
+    fn split(&mut self, row: &str) -> Result<usize, RowProblem> {
+        self.text.clear();
+        self.text.resize(row.len() + 1, 0);
+        self.ends.clear();
+        self.ends.resize(memchr::memchr_iter(b',', row.as_bytes()).count() + 2, 0);
+        let mut reader = Reader::new();
+        let (mut read, mut written, mut found) = (0, 0, 0);
+        loop {
+            let (result, more_read, more_written, more_found) = reader.read_record(
+                &row.as_bytes()[read..],
+                &mut self.text[written..],
+                &mut self.ends[found..],
+            );
+            read += more_read;
+            written += more_written;
+            found += more_found;
+            match result {
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::Record if row[read..].trim().is_empty() => return Ok(found),
+                ReadRecordResult::End => return Ok(found),
+                // The buffers hold any row of that length: what is left is a stray line end.
+                _ => {
+                    return Err(RowProblem {
+                        column: 0,
+                        text: row.to_owned(),
+                        problem: "the row is broken by a stray quote or line end".into(),
+                        remedy: "close the quotes, and double those within a value".into(),
+                    });
+                }
+            }
+        }
+    }
+
+    fn field(&self, index: usize) -> Option<&str> {
+        let start = match index {
+            0 => 0,
+            _ => *self.ends.get(index - 1)?,
+        };
+        let end = *self.ends.get(index)?;
+        // `csv-core` splits UTF-8 text at ASCII bytes only, so this is UTF-8.
+        std::str::from_utf8(self.text.get(start..end)?).ok()
+    }
+}

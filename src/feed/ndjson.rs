@@ -1,0 +1,130 @@
+//! NDJSON: one object a line, its keys the names of the fields.
+//!
+//! A flat object of plain strings, which is what machines write, is read where it stands; anything
+//! else goes through `serde_json`.
+
+use serde_json::{Map, Value};
+
+use super::rows::RowProblem;
+use crate::filing::record::{Field, Fields};
+
+/// Values that don't stand in the line as they are, used again for each line.
+#[derive(Debug, Default)]
+pub(super) struct Decoded(Vec<(Field, String)>);
+
+/// Reads one line. `unknown` is told each key that is not a field.
+pub(super) fn object<'a>(
+    line: &'a str,
+    decoded: &'a mut Decoded,
+    fields: &mut Fields<'a>,
+    unknown: &mut dyn FnMut(&str),
+) -> Result<(), RowProblem> {
+    if plain_object(line, fields, unknown).is_some() {
+        return Ok(());
+    }
+    *fields = Fields::default();
+    let object: Map<String, Value> = serde_json::from_str(line).map_err(|error| {
+        // serde_json counts bytes, and from 1.
+        let at = error.column().saturating_sub(1).min(line.len());
+        let before = line.as_bytes().get(..at).map_or(0, count_chars);
+        RowProblem {
+            column: before + 1,
+            text: line.trim().to_owned(),
+            problem: match error.classify() {
+                serde_json::error::Category::Data => "the line is not a JSON object".to_owned(),
+                serde_json::error::Category::Eof => "the JSON object is not finished".to_owned(),
+                _ => "the line is not JSON".to_owned(),
+            },
+            remedy: "write one object a line, as in {\"domain\":\"example.cn\"}".into(),
+        }
+    })?;
+    decoded.0.clear();
+    for (key, value) in object {
+        let Some(field) = Field::parse(&key) else {
+            unknown(&key);
+            continue;
+        };
+        decoded.0.push((
+            field,
+            scalar(&value).ok_or_else(|| RowProblem {
+                column: position(line, &key)
+                    .map_or(0, |at| count_chars(&line.as_bytes()[..at]) + 1),
+                text: value.to_string(),
+                problem: format!("the value of \"{key}\" is not text"),
+                remedy: "write a string, true, false or null".into(),
+            })?,
+        ));
+    }
+    let decoded: &'a Decoded = decoded;
+    for (field, value) in &decoded.0 {
+        fields.set(*field, value.as_str());
+    }
+    Ok(())
+}
+
+/// A value as a CSV file would hold it.
+pub(super) fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => Some(String::new()),
+        Value::Bool(true) => Some("yes".to_owned()),
+        Value::Bool(false) => Some("no".to_owned()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) => Some(text.clone()),
+        Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// The byte in the text at which the value of a key begins.
+pub(super) fn position(text: &str, key: &str) -> Option<usize> {
+    let quoted = format!("\"{key}\"");
+    let behind_key = text.find(&quoted)? + quoted.len();
+    let rest = text[behind_key..].trim_start();
+    let rest = rest.strip_prefix(':')?.trim_start();
+    let rest = rest.strip_prefix('"').unwrap_or(rest);
+    Some(text.len() - rest.len())
+}
+
+fn count_chars(bytes: &[u8]) -> u32 {
+    bytes.iter().filter(|&&byte| byte & 0xC0 != 0x80).count() as u32
+}
+
+/// Reads an object of strings without escapes, `true`, `false` and `null`. `None`: it is something
+/// else, or no JSON.
+fn plain_object<'a>(
+    line: &'a str,
+    fields: &mut Fields<'a>,
+    unknown: &mut dyn FnMut(&str),
+) -> Option<()> {
+    let mut rest = line.trim_ascii().strip_prefix('{')?.trim_ascii_start();
+    if rest == "}" {
+        return Some(());
+    }
+    loop {
+        let (key, behind) = plain_string(rest)?;
+        let behind = behind.trim_ascii_start().strip_prefix(':')?.trim_ascii_start();
+        let (value, behind) = if behind.starts_with('"') {
+            plain_string(behind)?
+        } else {
+            [("true", "yes"), ("false", "no"), ("null", "")]
+                .into_iter()
+                .find_map(|(word, value)| Some((value, behind.strip_prefix(word)?)))?
+        };
+        match Field::parse(key) {
+            Some(field) => fields.set(field, value),
+            None => unknown(key),
+        }
+        let behind = behind.trim_ascii_start();
+        if behind == "}" {
+            return Some(());
+        }
+        rest = behind.strip_prefix(',')?.trim_ascii_start();
+    }
+}
+
+/// The string at the start of the text, and what stands behind it.
+fn plain_string(text: &str) -> Option<(&str, &str)> {
+    let text = text.strip_prefix('"')?;
+    let end = memchr::memchr2(b'"', b'\\', text.as_bytes())?;
+    let (string, rest) = (&text[..end], &text[end..]);
+    Some((string, rest.strip_prefix('"')?))
+}

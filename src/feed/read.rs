@@ -1,0 +1,641 @@
+//! One file, or what was appended to it, read into a [`Delta`] against the store.
+//!
+//! Owns portions and threads, the fingerprint by which a file is known again, and the count of bad
+//! lines. It changes nothing: whether the result is taken in is for `refresh` to decide.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::{LazyLock, Mutex, mpsc};
+
+use super::csv::Columns;
+use super::miit::{Finished, name_in_reply};
+use super::packed::{Marks, PackedFacts};
+use super::rows::{Format, HeaderFault, Layout, Row, RowProblem, each_queried_row, each_row};
+use super::split::{End, Framing, record_len, whole_records};
+use super::store::{Candidate, CoveredName, Delta, FileId, FilingStore, Put, Rare, Same, SiteKey};
+use crate::fault::{Fault, Severity};
+use crate::filing::record::{FieldFault, FilingRecord};
+use crate::filing::site_domain::SiteDomain;
+use crate::filing::{Instant, Role};
+
+/// How much is read, and fingerprinted, at a time.
+const BLOCK: usize = 1 << 20;
+
+/// A line longer than this is none: the file is not what its name says.
+const LONGEST_LINE: usize = 4 << 20;
+
+/// A JSON reply longer than this is refused: the ministry's pages are small.
+const LONGEST_REPLY: u64 = 256 << 20;
+
+/// Faults told of one file; the others are counted.
+const FAULTS_TOLD: usize = 1000;
+
+/// More records of one site domain than this are refused: no domain has them, and each new one
+/// would cost as much as all before it.
+const CROWD: usize = 4096;
+
+/// How far a file has been read, and how to know it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// What was looked at.
+    pub(super) size: u64,
+    /// What was taken in: to the end of the last whole record.
+    pub(super) offset: u64,
+    /// Line ends before `offset`.
+    pub(super) lines: u32,
+    /// A hash of each block of `size`, the last one perhaps short.
+    blocks: Vec<u64>,
+}
+
+/// How thoroughly to compare a file with what was read of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Thoroughly {
+    /// Everything.
+    Everything,
+    /// Up to 1 MiB everything; beyond it the first block, the last one and four between.
+    Sampled,
+}
+
+static FINGERPRINT: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+impl Mark {
+    /// Whether the first `size` bytes of the file are still what was read.
+    pub(super) fn is_prefix_of(&self, file: &File, how: Thoroughly) -> io::Result<bool> {
+        let count = self.blocks.len();
+        let step = match how {
+            Thoroughly::Everything => 1,
+            Thoroughly::Sampled => (count / 5).max(1),
+        };
+        let mut buffer = Vec::new();
+        for index in (0..count).step_by(step).chain(count.checked_sub(1)) {
+            let start = index as u64 * BLOCK as u64;
+            let len = (self.size - start).min(BLOCK as u64) as usize;
+            if read_at(file, start, len, &mut buffer)? < len
+                || FINGERPRINT.hash_one(&buffer[..]) != self.blocks[index]
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether bytes were left that may become a record.
+    pub(super) fn has_tail(&self) -> bool {
+        self.offset < self.size
+    }
+}
+
+/// Fills the buffer with up to `len` bytes; fewer at the file's end.
+fn read_at(file: &File, start: u64, len: usize, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    buffer.resize(len, 0);
+    let mut filled = 0;
+    while filled < len {
+        match file.read_at(&mut buffer[filled..], start + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    buffer.truncate(filled);
+    Ok(filled)
+}
+
+/// Who reads, for whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reader<'a> {
+    pub(super) store: &'a FilingStore,
+    pub(super) file: FileId,
+    /// As faults name it.
+    pub(super) path: &'a Path,
+    /// `filings.provider`.
+    pub(super) provider: &'a str,
+    /// For warnings about times that lie ahead.
+    pub(super) now: Instant,
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    pub(super) delta: Delta,
+    pub(super) mark: Mark,
+    pub(super) layout: Option<Layout>,
+    pub(super) count: Count,
+    pub(super) faults: Vec<Fault>,
+}
+
+/// Lines that hold, or should hold, a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) rows: u64,
+    pub(super) bad: u64,
+}
+
+/// Why nothing was read.
+#[derive(Debug)]
+pub(super) enum Unread {
+    Io(io::Error),
+    /// It ends in the middle: more may be coming.
+    Unfinished,
+    Refused(Fault),
+}
+
+impl From<io::Error> for Unread {
+    fn from(error: io::Error) -> Unread {
+        Unread::Io(error)
+    }
+}
+
+impl Reader<'_> {
+    /// Reads the first `limit` bytes of a file. With [`End::Open`] an unfinished last line is
+    /// left for later.
+    pub(super) fn whole(
+        &self,
+        file: &File,
+        format: Format,
+        limit: u64,
+        end: End,
+    ) -> Result<Reading, Unread> {
+        match format {
+            Format::MiitQuery => self.reply(file, limit, end),
+            Format::Ndjson => {
+                let mut start = Vec::new();
+                read_at(file, 0, limit.min(3) as usize, &mut start)?;
+                let mark = Mark { offset: byte_order_mark(&start) as u64, ..Mark::default() };
+                self.lines(file, &mark, Layout::Ndjson, limit, end)
+            }
+            Format::Csv => match self.header(file, limit, end)? {
+                None => self.nothing(file, limit),
+                Some((columns, mark, fault)) => {
+                    let mut reading = self.lines(file, &mark, Layout::Csv(columns), limit, end)?;
+                    reading.faults.splice(0..0, fault);
+                    Ok(reading)
+                }
+            },
+        }
+    }
+
+    /// Reads on behind `from`.
+    pub(super) fn appended(
+        &self,
+        file: &File,
+        from: &Mark,
+        layout: &Layout,
+        limit: u64,
+        end: End,
+    ) -> Result<Reading, Unread> {
+        self.lines(file, from, layout.clone(), limit, end)
+    }
+
+    fn fault(&self, severity: Severity, line: u32, problem: RowProblem) -> Fault {
+        Fault {
+            severity,
+            file: self.path.to_owned(),
+            line,
+            column: problem.column,
+            text: problem.text,
+            problem: problem.problem,
+            remedy: problem.remedy,
+        }
+    }
+
+    fn refused(&self, line: u32, fault: HeaderFault) -> Unread {
+        let HeaderFault { text, problem, remedy } = fault;
+        Unread::Refused(self.fault(
+            Severity::Error,
+            line,
+            RowProblem { column: 0, text, problem, remedy },
+        ))
+    }
+
+    /// The header of a CSV file, and the mark behind it. `None`: not even a header is there.
+    fn header(
+        &self,
+        file: &File,
+        limit: u64,
+        end: End,
+    ) -> Result<Option<(Columns, Mark, Option<Fault>)>, Unread> {
+        const LONGEST_HEADER: u64 = 64 * 1024;
+        let mut start = Vec::new();
+        read_at(file, 0, limit.min(LONGEST_HEADER) as usize, &mut start)?;
+        let skipped = byte_order_mark(&start);
+        let bytes = &start[skipped..];
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let Some(len) = record_len(bytes, Framing::QuotedLines, End::Open) else {
+            // A header without a line end: with nothing behind it, it says nothing yet.
+            return match end {
+                End::Open => Err(Unread::Unfinished),
+                End::Final => {
+                    let text = String::from_utf8_lossy(bytes);
+                    Columns::parse(&text).map_err(|fault| self.refused(1, fault))?;
+                    Ok(None)
+                }
+            };
+        };
+        let text = String::from_utf8_lossy(&bytes[..len]);
+        let header = Columns::parse(&text).map_err(|fault| self.refused(1, fault))?;
+        let lines = memchr::memchr_iter(b'\n', &bytes[..len]).count() as u32;
+        let mark = Mark { offset: (skipped + len) as u64, lines, ..Mark::default() };
+        Ok(Some((header.layout, mark, self.unknown_names(header.unknown))))
+    }
+
+    fn unknown_names(&self, names: impl IntoIterator<Item = String>) -> Option<Fault> {
+        let names: Vec<String> = names.into_iter().collect();
+        (!names.is_empty()).then(|| {
+            Fault::of_file(
+                Severity::Warning,
+                self.path,
+                format!("unknown fields, not read: {}", names.join(", ")),
+                "see filings.schema.json for the names of the fields",
+            )
+        })
+    }
+
+    /// An empty file, or one with a header only.
+    fn nothing(&self, file: &File, limit: u64) -> Result<Reading, Unread> {
+        let mut buffer = Vec::new();
+        read_at(file, 0, limit as usize, &mut buffer)?;
+        let blocks = buffer.chunks(BLOCK).map(|block| FINGERPRINT.hash_one(block)).collect();
+        let mark = Mark { size: buffer.len() as u64, offset: 0, lines: 0, blocks };
+        Ok(Reading { mark, ..Reading::default() })
+    }
+
+    fn reply(&self, file: &File, limit: u64, end: End) -> Result<Reading, Unread> {
+        if limit > LONGEST_REPLY {
+            return Err(self.refused(
+                0,
+                HeaderFault {
+                    text: String::new(),
+                    problem: format!("the file is longer than {LONGEST_REPLY} bytes"),
+                    remedy: "save each reply of the ministry's query in a file of its own".into(),
+                },
+            ));
+        }
+        let mut bytes = Vec::new();
+        read_at(file, 0, limit as usize, &mut bytes)?;
+        let text = match std::str::from_utf8(&bytes[byte_order_mark(&bytes)..]) {
+            Ok(text) => text,
+            Err(_) => {
+                return Err(self.refused(
+                    0,
+                    HeaderFault {
+                        text: String::new(),
+                        problem: "the file is not UTF-8".into(),
+                        remedy: "save the file as UTF-8".into(),
+                    },
+                ));
+            }
+        };
+        let mut portion = Portion::default();
+        if !text.trim().is_empty() {
+            each_queried_row(text, &mut |row| self.take(row, None, &mut portion)).map_err(
+                |(finished, fault)| match (finished, end) {
+                    (Finished::No, End::Open) => Unread::Unfinished,
+                    _ => self.refused(0, fault),
+                },
+            )?;
+        }
+        let blocks = bytes.chunks(BLOCK).map(|block| FINGERPRINT.hash_one(block)).collect();
+        let size = bytes.len() as u64;
+        let mark = Mark { size, offset: size, lines: 0, blocks };
+        Ok(self.gather(vec![portion], mark, None))
+    }
+
+    fn lines(
+        &self,
+        file: &File,
+        from: &Mark,
+        layout: Layout,
+        limit: u64,
+        end: End,
+    ) -> Result<Reading, Unread> {
+        let mut cutter = Cutter::new(file, from, &layout, limit, end);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let portions = if threads == 1 || limit.saturating_sub(from.offset) <= 4 * BLOCK as u64 {
+            let mut portions = Vec::new();
+            while let Some(cut) = cutter.next()? {
+                portions.push(self.portion(&layout, &cut));
+            }
+            portions
+        } else {
+            self.in_threads(&mut cutter, &layout, threads)?
+        };
+        if cutter.carry.len() > LONGEST_LINE {
+            return Err(self.refused(
+                cutter.line,
+                HeaderFault {
+                    text: String::new(),
+                    problem: format!("a line is longer than {LONGEST_LINE} bytes"),
+                    remedy: "end each record with a line end".into(),
+                },
+            ));
+        }
+        let mark = cutter.mark();
+        Ok(self.gather(portions, mark, Some(layout)))
+    }
+
+    fn in_threads(
+        &self,
+        cutter: &mut Cutter<'_>,
+        layout: &Layout,
+        threads: usize,
+    ) -> Result<Vec<Portion>, Unread> {
+        let (sender, receiver) = mpsc::sync_channel::<Cut>(2 * threads);
+        let receiver = Mutex::new(receiver);
+        std::thread::scope(|scope| {
+            let work = || {
+                let mut portions = Vec::new();
+                loop {
+                    // The lock is held while waiting: the next to come waits for it instead.
+                    let cut = receiver.lock().map(|receiver| receiver.recv());
+                    match cut {
+                        Ok(Ok(cut)) => portions.push(self.portion(layout, &cut)),
+                        _ => return portions,
+                    }
+                }
+            };
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            let mut cut_all = || -> io::Result<()> {
+                while let Some(cut) = cutter.next()? {
+                    if sender.send(cut).is_err() {
+                        break;
+                    }
+                }
+                Ok(())
+            };
+            let cut_all = cut_all();
+            drop(sender);
+            let mut portions = Vec::new();
+            for worker in workers {
+                match worker.join() {
+                    Ok(done) => portions.extend(done),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            cut_all?;
+            Ok(portions)
+        })
+    }
+
+    fn portion(&self, layout: &Layout, cut: &Cut) -> Portion {
+        let mut portion = Portion::default();
+        let mut unknown = BTreeSet::new();
+        each_row(
+            layout,
+            &cut.bytes,
+            cut.first_line,
+            &mut |name| {
+                if !unknown.contains(name) && unknown.len() < 32 {
+                    unknown.insert(name.to_owned());
+                }
+            },
+            &mut |row| self.take(row, Some(layout), &mut portion),
+        );
+        portion.unknown = unknown;
+        portion
+    }
+
+    fn take(&self, row: Row<'_>, layout: Option<&Layout>, portion: &mut Portion) {
+        portion.count.rows += 1;
+        match row {
+            Row::Bad { line, problem } => {
+                portion.count.bad += 1;
+                portion.tell(|| self.fault(Severity::Error, line, problem));
+            }
+            Row::Record { line, fields, text } => {
+                let (record, faults) = FilingRecord::from_fields(fields);
+                for fault in faults {
+                    portion.tell(|| self.field_fault(fault, line, layout.zip(text)));
+                }
+                match record {
+                    None => portion.count.bad += 1,
+                    Some(record) => {
+                        for fault in record.warnings_at(self.now) {
+                            portion.tell(|| self.field_fault(fault, line, layout.zip(text)));
+                        }
+                        self.measure(candidate(&record, self.provider, line), portion);
+                    }
+                }
+            }
+        }
+    }
+
+    fn field_fault(&self, fault: FieldFault, line: u32, row: Option<(&Layout, &str)>) -> Fault {
+        let (line, column, problem) = match row {
+            Some((layout, text)) => {
+                let (line, column) = layout.position(text, fault.field, line);
+                (line, column, fault.problem)
+            }
+            None => match name_in_reply(fault.field) {
+                Some(name) => (line, 0, format!("{name}: {}", fault.problem)),
+                None => (line, 0, fault.problem),
+            },
+        };
+        let problem = RowProblem { column, text: fault.text, problem, remedy: fault.remedy };
+        self.fault(fault.severity, line, problem)
+    }
+
+    /// Compares a record with what the store has of this file.
+    fn measure(&self, candidate: Candidate, portion: &mut Portion) {
+        match self.store.compare(self.file, &candidate) {
+            Some((slot, Same::Yes)) => portion.kept.push((slot, candidate.line)),
+            Some((slot, Same::No)) => portion.puts.push(Put { replaces: Some(slot), candidate }),
+            None if self.store.crowd(candidate.site) >= CROWD => {
+                portion.count.bad += 1;
+                let line = candidate.line;
+                portion.tell(|| {
+                    self.fault(
+                        Severity::Error,
+                        line,
+                        RowProblem {
+                            column: 0,
+                            text: String::new(),
+                            problem: format!("more than {CROWD} records of one site domain"),
+                            remedy: "write one record for each filing of a domain".into(),
+                        },
+                    )
+                });
+            }
+            None => portion.puts.push(Put { replaces: None, candidate }),
+        }
+    }
+
+    fn gather(&self, portions: Vec<Portion>, mark: Mark, layout: Option<Layout>) -> Reading {
+        let mut reading = Reading { mark, layout, ..Reading::default() };
+        let (mut unknown, mut untold) = (BTreeSet::new(), 0);
+        for portion in portions {
+            reading.delta.kept.extend(portion.kept);
+            reading.delta.puts.push(portion.puts);
+            reading.count.rows += portion.count.rows;
+            reading.count.bad += portion.count.bad;
+            reading.faults.extend(portion.faults);
+            untold += portion.untold;
+            unknown.extend(portion.unknown);
+        }
+        reading.faults.sort_by_key(|fault| (fault.line, fault.column));
+        untold += reading.faults.len().saturating_sub(FAULTS_TOLD);
+        reading.faults.truncate(FAULTS_TOLD);
+        if untold > 0 {
+            reading.faults.push(Fault::of_file(
+                Severity::Warning,
+                self.path,
+                format!("{untold} more faults in this file"),
+                "mend those above first",
+            ));
+        }
+        reading.faults.splice(0..0, self.unknown_names(unknown));
+        reading
+    }
+}
+
+/// The store's form of a record.
+fn candidate(record: &FilingRecord<'_>, provider: &str, line: u32) -> Candidate {
+    let provider = record.provider_is(provider);
+    let facts = record.facts(provider, Role::Domain);
+    let site = record.site_domain();
+    let below = below(site, &record.domain);
+    let new_domain = record.new_domain().and_then(|name| {
+        let site = SiteDomain::of_text(name)?;
+        let key = record.facts(provider, Role::NewDomain).key;
+        Some(CoveredName { site: SiteKey(site.hash64()), below: self::below(site, name), key })
+    });
+    let has_rare = below.is_some() || new_domain.is_some();
+    let cancels_subject = record.cancels_subject().is_some();
+    Candidate {
+        site: SiteKey(site.hash64()),
+        key: facts.key,
+        subject: facts.subject,
+        packed: PackedFacts::pack(&facts, Marks { cancels_subject, has_rare }),
+        line,
+        rare: has_rare.then(|| Box::new(Rare { below, new_domain })),
+    }
+}
+
+/// The name, where it lies below its site domain.
+fn below(site: SiteDomain<'_>, name: &str) -> Option<Box<str>> {
+    (name.len() > site.as_str().len()).then(|| name.into())
+}
+
+fn byte_order_mark(bytes: &[u8]) -> usize {
+    if bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 }
+}
+
+/// What one thread made of one portion.
+#[derive(Debug, Default)]
+struct Portion {
+    kept: Vec<(u32, u32)>,
+    puts: Vec<Put>,
+    count: Count,
+    faults: Vec<Fault>,
+    untold: usize,
+    unknown: BTreeSet<String>,
+}
+
+impl Portion {
+    fn tell(&mut self, fault: impl FnOnce() -> Fault) {
+        if self.faults.len() < FAULTS_TOLD {
+            self.faults.push(fault());
+        } else {
+            self.untold += 1;
+        }
+    }
+}
+
+/// Some whole records.
+#[derive(Debug)]
+struct Cut {
+    bytes: Vec<u8>,
+    first_line: u32,
+}
+
+/// Reads a file block by block, cuts it behind whole records, and takes its fingerprint.
+struct Cutter<'a> {
+    file: &'a File,
+    framing: Framing,
+    limit: u64,
+    end: End,
+    layout: &'a Layout,
+    /// Where the next block begins.
+    block_start: u64,
+    /// Where the records begin that are wanted.
+    offset: u64,
+    line: u32,
+    blocks: Vec<u64>,
+    carry: Vec<u8>,
+    finished: bool,
+}
+
+impl<'a> Cutter<'a> {
+    fn new(file: &'a File, from: &Mark, layout: &'a Layout, limit: u64, end: End) -> Cutter<'a> {
+        let first_block = from.offset as usize / BLOCK;
+        Cutter {
+            file,
+            framing: layout.framing(),
+            limit,
+            end,
+            layout,
+            block_start: first_block as u64 * BLOCK as u64,
+            offset: from.offset,
+            line: from.lines + 1,
+            blocks: from.blocks.get(..first_block).unwrap_or_default().to_vec(),
+            carry: Vec::new(),
+            finished: false,
+        }
+    }
+
+    fn next(&mut self) -> io::Result<Option<Cut>> {
+        while !self.finished && self.carry.len() <= LONGEST_LINE {
+            let len = self.limit.saturating_sub(self.block_start).min(BLOCK as u64) as usize;
+            let mut block = Vec::new();
+            let read = read_at(self.file, self.block_start, len, &mut block)?;
+            if read > 0 {
+                self.blocks.push(FINGERPRINT.hash_one(&block[..]));
+            }
+            let wanted = self.offset + self.carry.len() as u64;
+            let skipped = wanted.saturating_sub(self.block_start).min(read as u64) as usize;
+            self.block_start += read as u64;
+            let mut bytes = std::mem::take(&mut self.carry);
+            bytes.extend_from_slice(&block[skipped..]);
+            let (mut cut, mut lines) = whole_records(&bytes, self.framing);
+            if read < BLOCK {
+                self.finished = true;
+                self.limit = self.block_start;
+                if self.takes_tail(&bytes[cut..]) {
+                    lines += memchr::memchr_iter(b'\n', &bytes[cut..]).count() as u32;
+                    cut = bytes.len();
+                }
+            }
+            self.carry = bytes.split_off(cut);
+            if cut > 0 {
+                let first_line = self.line;
+                self.offset += cut as u64;
+                self.line += lines;
+                return Ok(Some(Cut { bytes, first_line }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether what stands behind the last line end is a record already. A JSON object says
+    /// itself where it ends. A CSV row doesn't: cut short, its last value may say something else,
+    /// so it counts only when the writer is done.
+    fn takes_tail(&self, tail: &[u8]) -> bool {
+        match (self.end, self.layout) {
+            (End::Final, _) => true,
+            (End::Open, Layout::Csv(_)) => false,
+            (End::Open, Layout::Ndjson) => {
+                serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(tail).is_ok()
+            }
+        }
+    }
+
+    fn mark(self) -> Mark {
+        Mark { size: self.limit, offset: self.offset, lines: self.line - 1, blocks: self.blocks }
+    }
+}

@@ -1,0 +1,171 @@
+//! From the bytes of a file to the fields of its records, whatever the format.
+//!
+//! Owns what the formats have in common: positions, lines that aren't UTF-8, keys that mean
+//! nothing to us. What the fields mean is `filing::record`'s business.
+
+use std::path::Path;
+
+use super::csv::{Columns, Unquoted};
+use super::miit;
+use super::ndjson::{self, Decoded};
+use super::split::{End, Framing, record_len};
+use crate::filing::record::{Field, Fields};
+
+/// What a file is read as, by its extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// `.csv`
+    Csv,
+    /// `.ndjson`, `.jsonl`
+    Ndjson,
+    /// `.json`: a reply of the ministry's public query.
+    MiitQuery,
+}
+
+impl Format {
+    /// `None` for files that are none of ours: other extensions, dot files, what editors leave.
+    pub(super) fn of(path: &Path) -> Option<Format> {
+        let name = path.file_name()?.to_str()?;
+        if name.starts_with('.') {
+            return None;
+        }
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "csv" => Some(Format::Csv),
+            "ndjson" | "jsonl" => Some(Format::Ndjson),
+            "json" => Some(Format::MiitQuery),
+            _ => None,
+        }
+    }
+}
+
+/// A format that is read line by line, with what its header told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    Csv(Columns),
+    Ndjson,
+}
+
+impl Layout {
+    pub(super) fn framing(&self) -> Framing {
+        match self {
+            Layout::Csv(_) => Framing::QuotedLines,
+            Layout::Ndjson => Framing::Lines,
+        }
+    }
+
+    /// Line and column of a field's value, in a record whose text begins at `line`.
+    pub(super) fn position(&self, text: &str, field: Field, line: u32) -> (u32, u32) {
+        let at = match self {
+            Layout::Csv(columns) => columns.position(text, field),
+            Layout::Ndjson => ndjson::position(text, field.name()),
+        };
+        let Some(before) = at.and_then(|at| text.get(..at)) else {
+            return (line, 0);
+        };
+        let line_start = before.rfind('\n').map_or(0, |line_end| line_end + 1);
+        let lines_before = before.matches('\n').count() as u32;
+        (line + lines_before, before[line_start..].chars().count() as u32 + 1)
+    }
+}
+
+/// A header that was understood.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Header<T> {
+    pub(super) layout: T,
+    /// Columns that mean nothing to us.
+    pub(super) unknown: Vec<String>,
+}
+
+/// Why a file as a whole can't be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct HeaderFault {
+    pub(super) text: String,
+    pub(super) problem: String,
+    pub(super) remedy: String,
+}
+
+/// Why a row can't be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct RowProblem {
+    /// In characters, counted from 1; 0 for the row as a whole.
+    pub(super) column: u32,
+    pub(super) text: String,
+    pub(super) problem: String,
+    pub(super) remedy: String,
+}
+
+/// One row of a file.
+#[derive(Debug)]
+pub(super) enum Row<'a> {
+    /// Its fields, and the text of the record where it has one of its own.
+    Record { line: u32, fields: &'a Fields<'a>, text: Option<&'a str> },
+    /// It can't be read.
+    Bad { line: u32, problem: RowProblem },
+}
+
+/// Walks through whole records. `unknown` is told each key that means nothing to us.
+pub(super) fn each_row(
+    layout: &Layout,
+    bytes: &[u8],
+    first_line: u32,
+    unknown: &mut dyn FnMut(&str),
+    take: &mut dyn FnMut(Row<'_>),
+) {
+    let (mut unquoted, mut decoded) = (Unquoted::default(), Decoded::default());
+    let (mut rest, mut line) = (bytes, first_line);
+    while let Some(len) = record_len(rest, layout.framing(), End::Final) {
+        let (record, behind) = rest.split_at(len);
+        rest = behind;
+        let lines = match layout {
+            Layout::Ndjson => 1,
+            Layout::Csv(_) => memchr::memchr_iter(b'\n', record).count() as u32,
+        };
+        match std::str::from_utf8(record) {
+            Ok(text) if is_blank(text) => {}
+            Ok(text) => {
+                let mut fields = Fields::default();
+                let read = match layout {
+                    Layout::Csv(columns) => columns.row(text, &mut unquoted, &mut fields),
+                    Layout::Ndjson => ndjson::object(text, &mut decoded, &mut fields, unknown),
+                };
+                take(match read {
+                    Ok(()) => Row::Record { line, fields: &fields, text: Some(text) },
+                    Err(problem) => Row::Bad { line, problem },
+                });
+            }
+            Err(error) => take(Row::Bad { line, problem: not_utf8(record, error.valid_up_to()) }),
+        }
+        line += lines;
+    }
+}
+
+/// Walks through the records of a reply of the ministry's query.
+pub(super) fn each_queried_row(
+    text: &str,
+    take: &mut dyn FnMut(Row<'_>),
+) -> Result<(), (miit::Finished, HeaderFault)> {
+    for row in miit::reply(text)? {
+        match row {
+            Ok(record) => {
+                take(Row::Record { line: record.line, fields: &record.fields(), text: None });
+            }
+            Err((line, problem)) => take(Row::Bad { line, problem }),
+        }
+    }
+    Ok(())
+}
+
+fn is_blank(text: &str) -> bool {
+    // Most lines begin with what is no blank.
+    text.bytes().all(|byte| byte.is_ascii_whitespace())
+}
+
+fn not_utf8(record: &[u8], valid: usize) -> RowProblem {
+    let before = String::from_utf8_lossy(record.get(..valid).unwrap_or_default());
+    RowProblem {
+        column: before.chars().count() as u32 + 1,
+        text: String::from_utf8_lossy(record).trim_end().to_owned(),
+        problem: "the line is not UTF-8".into(),
+        remedy: "save the file as UTF-8".into(),
+    }
+}

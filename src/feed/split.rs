@@ -1,0 +1,179 @@
+//! Where a record ends.
+//!
+//! Owns the one rule by which both the file reader (which cuts a file into portions for several
+//! threads) and the row readers (which walk through a portion) find record ends, so that they
+//! cannot disagree. It does not look into fields.
+
+use memchr::{memchr, memchr2};
+
+/// How the records of a file are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// A record is a line.
+    Lines,
+    /// A record is a line, but a field in double quotes may hold line ends.
+    QuotedLines,
+}
+
+/// What stands after the last line end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Perhaps more is to come: what has no line end is no record yet.
+    Open,
+    /// Nothing: what is left is a record.
+    Final,
+}
+
+/// A quoted field that is longer than this was never closed: the record then ends with its line,
+/// or one stray quote would swallow the rest of the file.
+pub(super) const LONGEST_QUOTED: usize = 64 * 1024;
+
+/// The length of the record at the start of `bytes`, its line end included. `None` where it isn't
+/// all there.
+pub(super) fn record_len(bytes: &[u8], framing: Framing, end: End) -> Option<usize> {
+    let at_end = match end {
+        End::Open => None,
+        End::Final => (!bytes.is_empty()).then_some(bytes.len()),
+    };
+    let Some(line_end) = memchr(b'\n', bytes) else {
+        return at_end;
+    };
+    let line_len = line_end + 1;
+    match framing {
+        Framing::Lines => Some(line_len),
+        Framing::QuotedLines => {
+            let line = &bytes[..line_end];
+            match memchr(b'"', line) {
+                None => Some(line_len),
+                Some(quote) => match quoted_record_len(bytes, quote) {
+                    Some(len) => Some(len),
+                    None if bytes.len() > LONGEST_QUOTED => Some(line_len),
+                    None => match end {
+                        End::Open => None,
+                        End::Final if ends_in_last_line(bytes, line_len) => Some(bytes.len()),
+                        End::Final => Some(line_len),
+                    },
+                },
+            }
+        }
+    }
+}
+
+/// Cuts `bytes` behind the last whole record; also tells how many line ends stand before the cut.
+pub(super) fn whole_records(bytes: &[u8], framing: Framing) -> (usize, u32) {
+    let lines = |len: usize| memchr::memchr_iter(b'\n', &bytes[..len]).count() as u32;
+    let cut = match framing {
+        Framing::QuotedLines if memchr(b'"', bytes).is_some() => {
+            let mut cut = 0;
+            while let Some(len) = record_len(&bytes[cut..], framing, End::Open) {
+                cut += len;
+            }
+            cut
+        }
+        _ => memchr::memrchr(b'\n', bytes).map_or(0, |line_end| line_end + 1),
+    };
+    (cut, lines(cut))
+}
+
+/// The length of a record with quotes, found as a CSV reader does it: a quote opens a field only
+/// at its start, and a doubled one stands for itself.
+fn quoted_record_len(bytes: &[u8], first_quote: usize) -> Option<usize> {
+    let window = &bytes[..bytes.len().min(LONGEST_QUOTED)];
+    let mut at = first_quote;
+    loop {
+        // `at` is a quote or a line end outside of quotes.
+        match window.get(at)? {
+            b'\n' => return Some(at + 1),
+            _ if at == 0 || window[at - 1] == b',' => {
+                at = end_of_quotes(window, at + 1)?;
+            }
+            _ => at += 1,
+        }
+        at += memchr2(b'"', b'\n', window.get(at..)?)?;
+    }
+}
+
+/// Just behind the quote that closes the field whose text begins at `at`.
+fn end_of_quotes(window: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at += memchr(b'"', window.get(at..)?)? + 1;
+        match window.get(at) {
+            Some(b'"') => at += 1,
+            _ => return Some(at),
+        }
+    }
+}
+
+/// Whether only the final line, which has no line end, is left for the open quote.
+fn ends_in_last_line(bytes: &[u8], line_len: usize) -> bool {
+    bytes.len() <= line_len
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn records(text: &str, framing: Framing, end: End) -> Vec<&str> {
+        let (mut at, mut found) = (0, Vec::new());
+        while let Some(len) = record_len(&text.as_bytes()[at..], framing, end) {
+            found.push(&text[at..at + len]);
+            at += len;
+        }
+        found
+    }
+
+    #[test]
+    fn a_quoted_line_end_is_part_of_the_record() {
+        let text = "a,\"b\nc\",d\ne,f\n";
+        assert_eq!(records(text, Framing::QuotedLines, End::Open), ["a,\"b\nc\",d\n", "e,f\n"]);
+        assert_eq!(records(text, Framing::Lines, End::Open).len(), 3);
+    }
+
+    #[test]
+    fn a_quote_inside_a_field_opens_nothing() {
+        let text = "a,5\" disk\nb,c\n";
+        assert_eq!(records(text, Framing::QuotedLines, End::Open), ["a,5\" disk\n", "b,c\n"]);
+    }
+
+    #[test]
+    fn doubled_quotes_do_not_close() {
+        let text = "a,\"b\"\"\n\"\"c\"\nd\n";
+        assert_eq!(records(text, Framing::QuotedLines, End::Open), ["a,\"b\"\"\n\"\"c\"\n", "d\n"]);
+    }
+
+    #[test]
+    fn a_record_without_line_end_is_whole_only_at_the_final_end() {
+        assert_eq!(records("a\nb", Framing::Lines, End::Open), ["a\n"]);
+        assert_eq!(records("a\nb", Framing::Lines, End::Final), ["a\n", "b"]);
+        assert_eq!(records("a,\"b\n", Framing::QuotedLines, End::Open), [""; 0]);
+        assert_eq!(records("a,\"b\nc\n", Framing::QuotedLines, End::Final), ["a,\"b\n", "c\n"]);
+    }
+
+    #[test]
+    fn a_quote_that_never_closes_costs_one_line() {
+        let mut text = "a,\"b\n".to_owned();
+        while text.len() <= LONGEST_QUOTED {
+            text.push_str("c,d\n");
+        }
+        let found = records(&text, Framing::QuotedLines, End::Open);
+        assert_eq!(found[..2], ["a,\"b\n", "c,d\n"]);
+    }
+
+    proptest! {
+        /// Cutting a text anywhere and reading on behind the cut finds the same records.
+        #[test]
+        fn portions_hold_the_records_of_the_whole(text in "[ab,\"\n]{0,60}", cut in 0usize..60) {
+            for framing in [Framing::Lines, Framing::QuotedLines] {
+                let whole = records(&text, framing, End::Open);
+                let cut = cut.min(text.len());
+                let (end, lines) = whole_records(&text.as_bytes()[..cut], framing);
+                let mut found = records(&text[..end], framing, End::Final);
+                prop_assert_eq!(lines as usize, text[..end].matches('\n').count());
+                found.extend(records(&text[end..], framing, End::Open));
+                prop_assert_eq!(found, whole);
+            }
+        }
+    }
+}

@@ -1,0 +1,619 @@
+//! The filing store: the facts of every record that the files hold, found by site domain.
+//!
+//! Owns the packed records, their index, and the rule which record of a key counts. It does not
+//! read files and keeps no text but the few names that only some records have; what else a record
+//! says is read again from its file, by its [`Place`].
+//!
+//! One record costs 60 bytes and about 8 in the index, so that five million fit in 350 MB. A site
+//! domain is known by its 64-bit hash ([`SiteKey`]): with one million hosted zones and five million
+//! filed domains, the odds that any hosted one meets a stranger's record are about 1 in 4 million.
+//!
+//! The store belongs to the one thread that takes in changes; queries never see it.
+
+use std::collections::HashMap;
+
+use hashbrown::HashTable;
+
+use super::packed::PackedFacts;
+use crate::filing::record::falls_with_subject;
+use crate::filing::site_domain::hash_text;
+use crate::filing::{Facts, Role, Standing};
+
+/// A site domain, by its hash ([`crate::filing::site_domain::SiteDomain::hash64`], which for names
+/// in wire form is [`crate::filing::site_domain::hash_wire`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SiteKey(pub u64);
+
+impl SiteKey {
+    /// The key of a site domain in A-labels, lower case, without the final dot.
+    pub fn of(site_domain: &str) -> SiteKey {
+        SiteKey(hash_text(site_domain))
+    }
+}
+
+/// A file of the feed. Ids are given once and stay with the path while the feed lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(pub u32);
+
+/// Where a record stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The file.
+    pub file: FileId,
+    /// Its line there, counted from 1; for JSON the line on which the object begins.
+    pub line: u32,
+}
+
+/// A record that counts for a site domain: no later line or file has the same key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredRecord<'a> {
+    /// What a decision needs; the cancellation of its subject is worked in.
+    pub facts: Facts,
+    /// The name that the record covers, with what is below, where that is not the site domain.
+    pub covers: Option<&'a str>,
+    /// Where to read the rest of it.
+    pub place: Place,
+}
+
+impl StoredRecord<'_> {
+    /// True when the record speaks of `name` (A-labels, lower case, no final dot), a name at or
+    /// below the site domain.
+    pub fn covers_name(&self, name: &str) -> bool {
+        match self.covers {
+            None => true,
+            Some(covered) => match name.strip_suffix(covered) {
+                Some("") => true,
+                Some(below) => below.ends_with('.'),
+                None => false,
+            },
+        }
+    }
+}
+
+/// A name that a record speaks of: its site domain, and the name itself where it lies below.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CoveredName {
+    pub(super) site: SiteKey,
+    pub(super) below: Option<Box<str>>,
+    /// Of the facts as they bear on this name.
+    pub(super) key: u64,
+}
+
+/// What only few records have.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(super) struct Rare {
+    pub(super) below: Option<Box<str>>,
+    pub(super) new_domain: Option<CoveredName>,
+}
+
+/// A record as a reader hands it over.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub(super) site: SiteKey,
+    pub(super) key: u64,
+    pub(super) subject: u64,
+    pub(super) packed: PackedFacts,
+    pub(super) line: u32,
+    pub(super) rare: Option<Box<Rare>>,
+}
+
+/// What reading a file found, measured against what the store holds of that file.
+#[derive(Debug, Default)]
+pub(super) struct Delta {
+    /// Records of the store that the file still holds as they are, and their lines now.
+    pub(super) kept: Vec<(u32, u32)>,
+    /// New and changed records, in portions, so that memory is given back while they are stored.
+    pub(super) puts: Vec<Vec<Put>>,
+}
+
+/// A new record, or one that replaces what the file said for the same key.
+#[derive(Debug)]
+pub(super) struct Put {
+    pub(super) replaces: Option<u32>,
+    pub(super) candidate: Candidate,
+}
+
+/// Which site domains a change has touched.
+#[derive(Debug, Default)]
+pub(super) struct Touched {
+    pub(super) sites: Vec<SiteKey>,
+    /// Subjects that a cancelling record names, before or after, and the cancellations before.
+    subjects: HashMap<u64, Vec<Facts>>,
+}
+
+const NIL: u32 = u32::MAX;
+const PAGE_BITS: u32 = 14;
+const PAGE_SIZE: usize = 1 << PAGE_BITS;
+
+/// One record of one file. Packed to four bytes' alignment: five million of them count.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, packed(4))]
+struct Entry {
+    site: u64,
+    key: u64,
+    subject: u64,
+    facts: PackedFacts,
+    file: u32,
+    line: u32,
+    next_of_site: u32,
+    next_of_file: u32,
+}
+
+const VACANT: Entry = Entry {
+    site: 0,
+    key: 0,
+    subject: 0,
+    facts: PackedFacts::NOTHING,
+    file: NIL,
+    line: 0,
+    next_of_site: NIL,
+    next_of_file: NIL,
+};
+
+/// Entries in pages, so that growing neither copies nor leaves half of the room unused.
+#[derive(Debug, Default)]
+struct Slab {
+    pages: Vec<Box<[Entry]>>,
+    used: u32,
+    free: Vec<u32>,
+}
+
+impl Slab {
+    fn get(&self, slot: u32) -> Entry {
+        self.pages[(slot >> PAGE_BITS) as usize][slot as usize & (PAGE_SIZE - 1)]
+    }
+
+    fn get_mut(&mut self, slot: u32) -> &mut Entry {
+        &mut self.pages[(slot >> PAGE_BITS) as usize][slot as usize & (PAGE_SIZE - 1)]
+    }
+
+    fn insert(&mut self, entry: Entry) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            let slot = self.used;
+            if slot as usize >> PAGE_BITS == self.pages.len() {
+                self.pages.push(vec![VACANT; PAGE_SIZE].into_boxed_slice());
+            }
+            self.used += 1;
+            slot
+        });
+        *self.get_mut(slot) = entry;
+        slot
+    }
+
+    fn remove(&mut self, slot: u32) {
+        *self.get_mut(slot) = VACANT;
+        self.free.push(slot);
+    }
+
+    fn occupied(&self) -> impl Iterator<Item = Entry> + '_ {
+        self.pages.iter().flat_map(|page| page.iter().copied()).filter(|entry| entry.file != NIL)
+    }
+}
+
+/// One bit for each slot.
+#[derive(Debug, Default)]
+pub(super) struct SlotSet(Vec<u64>);
+
+impl SlotSet {
+    pub(super) fn insert(&mut self, slot: u32) {
+        let word = slot as usize / 64;
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
+        }
+        self.0[word] |= 1 << (slot % 64);
+    }
+
+    pub(super) fn contains(&self, slot: u32) -> bool {
+        self.0.get(slot as usize / 64).is_some_and(|word| word & (1 << (slot % 64)) != 0)
+    }
+}
+
+/// Every record of every file. See the module's description.
+#[derive(Debug, Default)]
+pub struct FilingStore {
+    slab: Slab,
+    /// First slot of each site domain's chain, by the site domain's hash.
+    by_site: HashTable<u32>,
+    /// By file id.
+    files: Vec<FileSlots>,
+    /// Distinct keys.
+    records: usize,
+    rare: HashMap<u32, Rare>,
+    /// The slots whose record names a new domain, by that domain's site domain.
+    moved_to: HashMap<u64, Vec<u32>>,
+    /// The slots whose record cancels the subject, by the subject's hash.
+    cancels: HashMap<u64, Vec<u32>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct FileSlots {
+    first: u32,
+    len: u32,
+    /// Later files have higher ranks.
+    rank: u32,
+}
+
+impl FilingStore {
+    /// How many records count: a key is counted once, however many files hold it.
+    pub fn len(&self) -> usize {
+        self.records
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
+    /// The records that count for a site domain, in no particular order: its own, and those of
+    /// other domains that are to move to it ([`Role::NewDomain`]).
+    pub fn records_of(&self, site: SiteKey) -> impl Iterator<Item = StoredRecord<'_>> {
+        let own = self.chain(site).filter(|&slot| self.counts(slot)).map(move |slot| {
+            let covers = self.rare.get(&slot).and_then(|rare| rare.below.as_deref());
+            self.stored(slot, covers)
+        });
+        let moving = self.moved_to.get(&site.0).into_iter().flatten();
+        let moving = moving.filter(|&&slot| self.counts(slot)).map(move |&slot| {
+            let new_domain = self.rare.get(&slot).and_then(|rare| rare.new_domain.as_ref());
+            let mut stored = self.stored(slot, new_domain.and_then(|name| name.below.as_deref()));
+            stored.facts.role = Role::NewDomain;
+            stored.facts.key = new_domain.map_or(stored.facts.key, |name| name.key);
+            stored
+        });
+        own.chain(moving)
+    }
+
+    /// Appends to `facts` those that cover `name`, a name at or below the site domain (A-labels,
+    /// lower case, no final dot).
+    pub fn facts_of(&self, site: SiteKey, name: &str, facts: &mut Vec<Facts>) {
+        facts.extend(
+            self.records_of(site).filter(|record| record.covers_name(name)).map(|r| r.facts),
+        );
+    }
+
+    /// The names below the site domain that records of their own cover: where there is one, the
+    /// verdict there can differ from the site domain's.
+    pub fn covered_below(&self, site: SiteKey) -> impl Iterator<Item = &str> {
+        self.records_of(site).filter_map(|record| record.covers)
+    }
+
+    /// Every record as the file holds it, whether it counts or not, as (file, site domain, key).
+    #[cfg(test)]
+    pub(super) fn everything(&self) -> Vec<(FileId, SiteKey, u64, Facts)> {
+        let facts = |entry: &Entry| {
+            let entry = *entry;
+            entry.facts.unpack(entry.key, entry.subject)
+        };
+        self.slab
+            .occupied()
+            .map(|entry| (FileId(entry.file), SiteKey(entry.site), entry.key, facts(&entry)))
+            .collect()
+    }
+
+    fn stored<'a>(&'a self, slot: u32, covers: Option<&'a str>) -> StoredRecord<'a> {
+        let entry = self.slab.get(slot);
+        let mut facts = entry.facts.unpack(entry.key, entry.subject);
+        if self.cancellations(entry.subject).any(|other| falls_with_subject(&facts, &other)) {
+            facts.standing = Standing::Cancelled;
+        }
+        StoredRecord { facts, covers, place: Place { file: FileId(entry.file), line: entry.line } }
+    }
+
+    /// The records that count and cancel the subject with all its sites.
+    fn cancellations(&self, subject: u64) -> impl Iterator<Item = Facts> + '_ {
+        let slots = self.cancels.get(&subject).into_iter().flatten();
+        slots.filter(|&&slot| self.counts(slot)).map(|&slot| {
+            let entry = self.slab.get(slot);
+            entry.facts.unpack(entry.key, entry.subject)
+        })
+    }
+
+    fn chain(&self, site: SiteKey) -> impl Iterator<Item = u32> + '_ {
+        let first = self.by_site.find(site.0, |&slot| self.slab.get(slot).site == site.0);
+        self.links(first.copied().unwrap_or(NIL), |entry| entry.next_of_site)
+    }
+
+    fn links(&self, first: u32, next: fn(Entry) -> u32) -> impl Iterator<Item = u32> + '_ {
+        let some = |slot: u32| (slot != NIL).then_some(slot);
+        std::iter::successors(some(first), move |&slot| some(next(self.slab.get(slot))))
+    }
+
+    fn rank(&self, file: u32) -> u32 {
+        self.files[file as usize].rank
+    }
+
+    /// Whether no later file has a record of the same key.
+    fn counts(&self, slot: u32) -> bool {
+        let entry = self.slab.get(slot);
+        let rank = self.rank(entry.file);
+        self.chain(SiteKey(entry.site)).all(|other| {
+            let other = self.slab.get(other);
+            other.key != entry.key || self.rank(other.file) <= rank
+        })
+    }
+}
+
+/// What the feed does to the store.
+impl FilingStore {
+    /// Sets the order of the files, earliest first. Every file that is put into must be named.
+    pub(super) fn set_order(&mut self, files: impl IntoIterator<Item = FileId>) {
+        for (rank, file) in (0u32..).zip(files) {
+            if file.0 as usize >= self.files.len() {
+                let none = FileSlots { first: NIL, len: 0, rank: 0 };
+                self.files.resize(file.0 as usize + 1, none);
+            }
+            self.files[file.0 as usize].rank = rank;
+        }
+    }
+
+    /// How many records a file has.
+    pub(super) fn len_of(&self, file: FileId) -> usize {
+        self.files.get(file.0 as usize).map_or(0, |slots| slots.len as usize)
+    }
+
+    /// The file's record of that key, if it has one, and whether it says the same.
+    pub(super) fn compare(&self, file: FileId, new: &Candidate) -> Option<(u32, Same)> {
+        let slot = self.find(file, new.site, new.key)?;
+        Some((slot, self.same(slot, new)))
+    }
+
+    /// How many records have that site domain: a bound on what one line can cost.
+    pub(super) fn crowd(&self, site: SiteKey) -> usize {
+        self.chain(site).count()
+    }
+
+    /// The file's records whose slots are not in `seen`, as (slot, site domain, key).
+    pub(super) fn unseen<'a>(
+        &'a self,
+        file: FileId,
+        seen: &'a SlotSet,
+    ) -> impl Iterator<Item = (u32, SiteKey, u64)> + 'a {
+        let first = self.files.get(file.0 as usize).map_or(NIL, |slots| slots.first);
+        self.links(first, |entry| entry.next_of_file).filter(|&slot| !seen.contains(slot)).map(
+            |slot| {
+                let entry = self.slab.get(slot);
+                (slot, SiteKey(entry.site), entry.key)
+            },
+        )
+    }
+
+    /// Whether a record of that key would be left if the slots of `removed` went.
+    pub(super) fn survives(&self, site: SiteKey, key: u64, removed: &SlotSet) -> bool {
+        self.chain(site).any(|slot| self.slab.get(slot).key == key && !removed.contains(slot))
+    }
+
+    /// Takes in what a file says anew. `Rest::Goes` means that the file was read whole, so that
+    /// what it no longer says is dropped.
+    pub(super) fn apply(&mut self, file: FileId, delta: Delta, rest: Rest, touched: &mut Touched) {
+        let mut seen = SlotSet::default();
+        for (slot, line) in delta.kept {
+            let entry = self.slab.get_mut(slot);
+            entry.line = if seen.contains(slot) { line.max(entry.line) } else { line };
+            seen.insert(slot);
+        }
+        let puts: usize = delta.puts.iter().map(Vec::len).sum();
+        let slab = &self.slab;
+        self.by_site.reserve(puts, |&slot| slab.get(slot).site);
+        for portion in delta.puts {
+            for put in portion {
+                let new = put.candidate;
+                match put.replaces.or_else(|| self.find(file, new.site, new.key)) {
+                    Some(slot) => {
+                        // Later lines win, and a file's portions may come in any order.
+                        if !seen.contains(slot) || self.slab.get(slot).line < new.line {
+                            seen.insert(slot);
+                            self.overwrite(slot, new, touched);
+                        }
+                    }
+                    None => {
+                        let slot = self.insert(file, new, touched);
+                        seen.insert(slot);
+                    }
+                }
+            }
+        }
+        match rest {
+            Rest::Stays => {}
+            Rest::Goes => self.drop_unseen(file, &seen, touched),
+        }
+    }
+
+    /// The sites whose facts may have changed, each once.
+    pub(super) fn settle(&self, touched: Touched) -> Vec<SiteKey> {
+        let mut sites = touched.sites;
+        let turned: Vec<u64> = touched
+            .subjects
+            .into_iter()
+            .filter(|(subject, before)| !self.cancellations(*subject).eq(before.iter().copied()))
+            .map(|(subject, _)| subject)
+            .collect();
+        if !turned.is_empty() {
+            let hit = self.slab.occupied().filter(|entry| turned.contains(&{ entry.subject }));
+            sites.extend(hit.map(|entry| SiteKey(entry.site)));
+        }
+        sites.sort_unstable();
+        sites.dedup();
+        sites
+    }
+
+    fn find(&self, file: FileId, site: SiteKey, key: u64) -> Option<u32> {
+        self.chain(site).find(|&slot| {
+            let entry = self.slab.get(slot);
+            entry.key == key && entry.file == file.0
+        })
+    }
+
+    fn same(&self, slot: u32, new: &Candidate) -> Same {
+        let entry = self.slab.get(slot);
+        let rare = if entry.facts.has_rare() { self.rare.get(&slot) } else { None };
+        let equal = { entry.facts } == new.packed
+            && { entry.subject } == new.subject
+            && rare == new.rare.as_deref();
+        if equal { Same::Yes } else { Same::No }
+    }
+
+    fn insert(&mut self, file: FileId, new: Candidate, touched: &mut Touched) -> u32 {
+        self.note(new.site, new.subject, touched);
+        if !self.chain(new.site).any(|slot| self.slab.get(slot).key == new.key) {
+            self.records += 1;
+        }
+        let first_of_file = &mut self.files[file.0 as usize];
+        let slot = self.slab.insert(Entry {
+            site: new.site.0,
+            key: new.key,
+            subject: new.subject,
+            facts: new.packed,
+            file: file.0,
+            line: new.line,
+            next_of_site: NIL,
+            next_of_file: first_of_file.first,
+        });
+        first_of_file.first = slot;
+        first_of_file.len += 1;
+        let slab = &self.slab;
+        let site = new.site.0;
+        match self.by_site.find_mut(site, |&other| slab.get(other).site == site) {
+            Some(first) => {
+                let second = std::mem::replace(first, slot);
+                self.slab.get_mut(slot).next_of_site = second;
+            }
+            None => {
+                self.by_site.insert_unique(site, slot, |&other| slab.get(other).site);
+            }
+        }
+        self.add_rare(slot, new.packed, new.subject, new.rare, touched);
+        slot
+    }
+
+    fn overwrite(&mut self, slot: u32, new: Candidate, touched: &mut Touched) {
+        match self.same(slot, &new) {
+            Same::Yes => self.slab.get_mut(slot).line = new.line,
+            Same::No => {
+                self.note(new.site, new.subject, touched);
+                self.drop_rare(slot, touched);
+                let entry = self.slab.get_mut(slot);
+                entry.subject = new.subject;
+                entry.facts = new.packed;
+                entry.line = new.line;
+                self.add_rare(slot, new.packed, new.subject, new.rare, touched);
+            }
+        }
+    }
+
+    fn drop_unseen(&mut self, file: FileId, seen: &SlotSet, touched: &mut Touched) {
+        let Some(FileSlots { first: mut slot, .. }) = self.files.get(file.0 as usize).copied()
+        else {
+            return;
+        };
+        let mut previous = NIL;
+        while slot != NIL {
+            let next = self.slab.get(slot).next_of_file;
+            if seen.contains(slot) {
+                previous = slot;
+            } else {
+                match previous {
+                    NIL => self.files[file.0 as usize].first = next,
+                    previous => self.slab.get_mut(previous).next_of_file = next,
+                }
+                self.files[file.0 as usize].len -= 1;
+                self.remove(slot, touched);
+            }
+            slot = next;
+        }
+    }
+
+    /// Removes a slot that its file's list no longer holds.
+    fn remove(&mut self, slot: u32, touched: &mut Touched) {
+        let entry = self.slab.get(slot);
+        let site = SiteKey(entry.site);
+        self.note(site, entry.subject, touched);
+        self.drop_rare(slot, touched);
+        let before = self.chain(site).take_while(|&other| other != slot).last();
+        match before {
+            Some(before) => self.slab.get_mut(before).next_of_site = entry.next_of_site,
+            None => {
+                let slab = &self.slab;
+                let first = self
+                    .by_site
+                    .find_entry(site.0, |&other| slab.get(other).site == site.0)
+                    .expect("a stored record's site domain is in the index");
+                match entry.next_of_site {
+                    NIL => drop(first.remove()),
+                    next => *first.into_mut() = next,
+                }
+            }
+        }
+        self.slab.remove(slot);
+        if !self.chain(site).any(|other| self.slab.get(other).key == entry.key) {
+            self.records -= 1;
+        }
+    }
+
+    /// Notes, before it changes, what a record bears on.
+    fn note(&self, site: SiteKey, subject: u64, touched: &mut Touched) {
+        touched.sites.push(site);
+        if self.cancels.contains_key(&subject) {
+            let before = || self.cancellations(subject).collect();
+            touched.subjects.entry(subject).or_insert_with(before);
+        }
+    }
+
+    fn add_rare(
+        &mut self,
+        slot: u32,
+        packed: PackedFacts,
+        subject: u64,
+        rare: Option<Box<Rare>>,
+        touched: &mut Touched,
+    ) {
+        if packed.cancels_subject() {
+            touched.subjects.entry(subject).or_default();
+            self.cancels.entry(subject).or_default().push(slot);
+        }
+        if let Some(rare) = rare {
+            if let Some(new_domain) = &rare.new_domain {
+                touched.sites.push(new_domain.site);
+                self.moved_to.entry(new_domain.site.0).or_default().push(slot);
+            }
+            self.rare.insert(slot, *rare);
+        }
+    }
+
+    fn drop_rare(&mut self, slot: u32, touched: &mut Touched) {
+        let entry = self.slab.get(slot);
+        if entry.facts.cancels_subject() {
+            forget(&mut self.cancels, entry.subject, slot);
+        }
+        if entry.facts.has_rare()
+            && let Some(rare) = self.rare.remove(&slot)
+            && let Some(new_domain) = rare.new_domain
+        {
+            touched.sites.push(new_domain.site);
+            forget(&mut self.moved_to, new_domain.site.0, slot);
+        }
+    }
+}
+
+/// Whether a file's record says what the store has of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Same {
+    Yes,
+    No,
+}
+
+/// What becomes of the records of a file that were not read this time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// Only what was appended was read.
+    Stays,
+    /// The file was read whole: they are no longer in it.
+    Goes,
+}
+
+fn forget(slots_by: &mut HashMap<u64, Vec<u32>>, hash: u64, slot: u32) {
+    if let Some(slots) = slots_by.get_mut(&hash) {
+        slots.retain(|&other| other != slot);
+        if slots.is_empty() {
+            slots_by.remove(&hash);
+        }
+    }
+}
