@@ -1,1 +1,28 @@
-//! Watch, coalesce, rebuild.
+//! What changed on disk, or is due by the clock, is taken in here: watch, coalesce, load.
+//!
+//! One thread ([`driver`]) is the only writer of what is served. It waits for file events
+//! ([`watch`]), commands ([`control`]), due instants and its poll, and hands each to the
+//! [`Loader`], which reads the files, builds aside and swaps in. This room knows nothing of
+//! records or verdicts: what a changed file means is the Loader's business.
+//!
+//! The way of a changed file: kernel event → [`watch::Watch`] (translated, coalesced for 5 to
+//! 50 ms) → [`Batch`] → [`Loader::filings`] or [`Loader::zones`] (there [`zone_files::ZoneFiles`]
+//! tells which zones changed) → the state is swapped.
+
+pub mod clock;
+pub mod control;
+pub mod driver;
+pub mod hold;
+pub mod loader;
+pub mod protocol;
+pub mod scope;
+pub mod watch;
+pub mod zone_files;
+
+mod origin;
+
+pub use driver::{Driver, Handle, Outcome, Settings};
+pub use loader::{Loader, Shrink, Taken};
+pub use scope::{Batch, Scope};
+pub use watch::Watched;
+pub use zone_files::{ZoneFile, ZoneFileChanges, ZoneFiles};

@@ -1,0 +1,261 @@
+//! The control socket: one connection, one request line, one reply line ([`super::protocol`]).
+//!
+//! Owns the socket file (mode 0600) and its thread. Who may write to the file may command.
+
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::driver::{End, Handle, Outcome};
+use super::loader::{Shrink, Taken};
+use super::protocol::{Changes, Reply, Request, Status, from_line, to_line};
+
+/// Longest request line.
+const MAX_REQUEST: usize = 64 * 1024;
+/// A request must have come, and a reply gone, within this time.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Connections at a time; further ones are closed at once.
+const MAX_CONNECTIONS: usize = 16;
+/// After an accept that failed (out of file descriptors, say).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Why there is no control socket.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// Another process answers there.
+    #[error("another server answers on the control socket {}", .0.display())]
+    InUse(PathBuf),
+    /// Something stands there that is no socket, and is left alone.
+    #[error("{} is in the way of the control socket: it is not a socket", .0.display())]
+    NotASocket(PathBuf),
+    /// The system said no.
+    #[error("cannot make the control socket {}: {source}", .path.display())]
+    Io {
+        /// The socket file.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+/// Tells what is being served; must not wait for a reload.
+pub type TellStatus = Arc<dyn Fn() -> Status + Send + Sync>;
+
+/// The control socket's server. Dropping it closes the socket and removes its file.
+#[derive(Debug)]
+pub struct Server {
+    path: PathBuf,
+    inode: u64,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Makes the socket file and serves it in a thread of its own. A socket file that nobody
+    /// answers on is replaced.
+    pub fn spawn(path: &Path, driver: Handle, status: TellStatus) -> Result<Server, ControlError> {
+        let failed = |source| ControlError::Io { path: path.to_owned(), source };
+        let listener = bind(path)?;
+        let inode = fs::symlink_metadata(path).map_err(failed)?.ino();
+        let stop = Arc::new(AtomicBool::new(false));
+        let for_thread = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("control".to_owned())
+            .spawn(move || accept(&listener, &driver, &status, &for_thread))
+            .map_err(failed)?;
+        Ok(Server { path: path.to_owned(), inode, stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let is_ours = fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode);
+        // A connection wakes the thread; where the file is no longer ours it would wake another.
+        if is_ours && UnixStream::connect(&self.path).is_ok() {
+            if let Some(thread) = self.thread.take() {
+                let _ = thread.join();
+            }
+        }
+        if is_ours {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn bind(path: &Path) -> Result<UnixListener, ControlError> {
+    let failed = |source| ControlError::Io { path: path.to_owned(), source };
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(ControlError::NotASocket(path.to_owned()));
+        }
+        Ok(_) => match UnixStream::connect(path) {
+            Ok(_) => return Err(ControlError::InUse(path.to_owned())),
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
+            Err(error) => return Err(failed(error)),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    // Made aside and moved into place, so that the name never stands for a socket that others may
+    // write to; the move replaces a stale one.
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".{}", std::process::id()));
+    let aside = PathBuf::from(aside);
+    let _ = fs::remove_file(&aside);
+    let listener = UnixListener::bind(&aside).map_err(failed)?;
+    let placed = fs::set_permissions(&aside, Permissions::from_mode(0o600))
+        .and_then(|()| fs::rename(&aside, path));
+    placed.map_err(|error| {
+        let _ = fs::remove_file(&aside);
+        failed(error)
+    })?;
+    Ok(listener)
+}
+
+fn accept(listener: &UnixListener, driver: &Handle, status: &TellStatus, stop: &AtomicBool) {
+    let connections = Arc::new(AtomicUsize::new(0));
+    for stream in listener.incoming() {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "control connection not accepted");
+                std::thread::sleep(ACCEPT_PAUSE);
+                continue;
+            }
+        };
+        if connections.load(Ordering::Relaxed) >= MAX_CONNECTIONS {
+            continue;
+        }
+        connections.fetch_add(1, Ordering::Relaxed);
+        let open = Open(Arc::clone(&connections));
+        let (driver, status) = (driver.clone(), Arc::clone(status));
+        let served =
+            std::thread::Builder::new().name("control-client".to_owned()).spawn(move || {
+                let _open = open;
+                if let Err(error) = serve(stream, &driver, &status) {
+                    tracing::debug!(%error, "control connection ended");
+                }
+            });
+        if let Err(error) = served {
+            tracing::warn!(%error, "control connection not served");
+        }
+    }
+}
+
+/// Counts a connection for as long as it lives.
+struct Open(Arc<AtomicUsize>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn serve(mut stream: UnixStream, driver: &Handle, status: &TellStatus) -> io::Result<()> {
+    let reply = match read_line(&mut stream)? {
+        None => Reply::failure(format!("the request is longer than {MAX_REQUEST} bytes")),
+        Some(line) => match from_line::<Request>(&line) {
+            Ok(request) => answer(request, driver, status),
+            Err(error) => Reply::failure(format!("the request cannot be read: {error}")),
+        },
+    };
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(&to_line(&reply)?)
+}
+
+/// One line, or what comes before the end of the stream; `None` where it is too long.
+fn read_line(stream: &mut UnixStream) -> io::Result<Option<Vec<u8>>> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut line = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        let count = match stream.read(&mut buffer) {
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let read = buffer.get(..count).unwrap_or_default();
+        match read.iter().position(|&byte| byte == b'\n') {
+            Some(end) => line.extend(read.iter().take(end)),
+            None => line.extend(read),
+        }
+        if line.len() > MAX_REQUEST {
+            return Ok(None);
+        }
+        if count == 0 || read.contains(&b'\n') {
+            return Ok(Some(line));
+        }
+    }
+}
+
+fn answer(request: Request, driver: &Handle, status: &TellStatus) -> Reply {
+    match request {
+        Request::Status => Reply {
+            ok: true,
+            message: "running".to_owned(),
+            status: Some(status()),
+            ..Reply::default()
+        },
+        Request::Reload { wait, accept_shrink } => {
+            let shrink = if accept_shrink { Shrink::Accept } else { Shrink::Refuse };
+            let outcome = driver.reload(shrink);
+            if !wait {
+                return Reply { ok: true, message: "reload noted".to_owned(), ..Reply::default() };
+            }
+            match outcome.recv() {
+                Ok(outcome) => reply_to_reload(&outcome),
+                Err(_) => Reply::failure("the server is stopping"),
+            }
+        }
+    }
+}
+
+fn reply_to_reload(outcome: &Outcome) -> Reply {
+    let Outcome { taken, end, took } = outcome;
+    let nothing_refused = taken.zones_refused + taken.files_refused + taken.files_waiting == 0
+        && !taken.faults.iter().any(|fault| fault.is_error());
+    let message = match end {
+        End::Panicked => "the reload failed inside the server, see its log",
+        End::StillSettling => "answered, except for files that are still being written",
+        End::Answered if taken.files_waiting > 0 => {
+            "answered, except for changes that wait for --accept-shrink"
+        }
+        End::Answered if nothing_refused => "answered",
+        End::Answered => "answered, except for what was refused",
+    };
+    let reply = Reply {
+        ok: nothing_refused && *end == End::Answered,
+        message: message.to_owned(),
+        changes: changes(taken, *took),
+        ..Reply::default()
+    };
+    reply.with_faults(&taken.faults)
+}
+
+fn changes(taken: &Taken, took: Duration) -> Changes {
+    Changes {
+        zones_changed: (taken.zones_changed + taken.zones_removed) as u64,
+        zones_refused: taken.zones_refused as u64,
+        records_changed: taken.records_changed as u64,
+        files_refused: taken.files_refused as u64,
+        files_waiting: taken.files_waiting as u64,
+        opened: taken.opened as u64,
+        closed: taken.closed as u64,
+        took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+    }
+}

@@ -1,0 +1,474 @@
+//! The single writer: waits for what happens, and calls the [`Loader`].
+//!
+//! What happens: a ripe batch of file events, a command, the poll, a due instant, and the end of a
+//! wait that the Loader asked for. Nothing here knows what the files mean.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant as Monotonic};
+
+use super::clock::Clock;
+use super::hold;
+use super::loader::{Loader, Shrink, Taken};
+use super::scope::{Batch, Scope};
+use super::watch::{Mode, Watch};
+use crate::fault::{Fault, Severity};
+use crate::filing::Instant;
+
+/// The longest poll interval while file events cannot be had.
+const POLL_WITHOUT_EVENTS: Duration = Duration::from_secs(5);
+/// The poll takes at most one part in so many of the time.
+const POLL_SHARE: u32 = 50;
+/// The wall clock is looked at so often while an instant is awaited, so that a jump is seen.
+const CLOCK_LOOK: Duration = Duration::from_secs(1);
+/// Who waits for a reload is told after so long that something is still put off.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// Faults that one reload logs one by one.
+const MAX_LOGGED_FAULTS: usize = 100;
+
+/// How the driver goes about it.
+#[derive(Debug)]
+pub struct Settings {
+    /// How often to look at everything by stat, for file systems that tell nothing (shortened
+    /// to 5 s where no events can be had, lengthened where a look takes more than 2 % of it).
+    pub poll: Duration,
+    /// The clock that decisions are taken by.
+    pub clock: Clock,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { poll: Duration::from_secs(30), clock: Clock::system() }
+    }
+}
+
+/// What came of a reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// All that was taken in from the command on.
+    pub taken: Taken,
+    /// How it ended.
+    pub end: End,
+    /// From the command on.
+    pub took: Duration,
+}
+
+/// How a reload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// What was taken is being answered, and nothing is put off.
+    Answered,
+    /// What was taken is being answered; some file was still being written after a minute.
+    StillSettling,
+    /// The Loader panicked; what was served before is served still.
+    Panicked,
+}
+
+/// The thread that takes changes in.
+pub struct Driver<L> {
+    loader: L,
+    inbox: Arc<Inbox>,
+    watch: Watch,
+    settings: Settings,
+    again: Again,
+    next_poll: Option<Monotonic>,
+    /// After an instant that stayed due although it was taken.
+    due_not_before: Option<Monotonic>,
+    waiting: Vec<Waiting>,
+}
+
+/// When the Loader wants another look.
+#[derive(Debug, Default)]
+struct Again {
+    config: Option<Monotonic>,
+    filings: Option<Monotonic>,
+    zones: Option<Monotonic>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    reply: Sender<Outcome>,
+    since: Monotonic,
+    taken: Taken,
+    panicked: bool,
+}
+
+/// Why a reload happens, for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    Start,
+    Command,
+    Files,
+    Poll,
+    Timer,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Cause::Start => "start",
+            Cause::Command => "command",
+            Cause::Files => "files",
+            Cause::Poll => "poll",
+            Cause::Timer => "timer",
+        })
+    }
+}
+
+impl<L: Loader + 'static> Driver<L> {
+    /// Starts the thread. It sets up the watches, has the Loader look at everything once (see
+    /// [`Handle::wait_started`]), and goes on until [`Handle::stop`].
+    pub fn spawn(settings: Settings, loader: L) -> std::io::Result<Handle> {
+        let inbox = Arc::new(Inbox::default());
+        let for_thread = Arc::clone(&inbox);
+        let thread = std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
+            let _closing = Closing(Arc::clone(&for_thread));
+            let for_events = Arc::clone(&for_thread);
+            let watched = loader.watched();
+            let watch = Watch::new(watched, move || for_events.put(|mail| mail.events = true));
+            let driver = Driver {
+                loader,
+                inbox: for_thread,
+                watch,
+                settings,
+                again: Again::default(),
+                next_poll: None,
+                due_not_before: None,
+                waiting: Vec::new(),
+            };
+            driver.run();
+        })?;
+        Ok(Handle { inbox, thread: Arc::new(Mutex::new(Some(thread))) })
+    }
+
+    fn run(mut self) {
+        self.poll(Batch::all(), Cause::Start);
+        self.inbox.put(|mail| mail.started = true);
+        loop {
+            let wait = self.longest_wait();
+            let mail = self.inbox.wait(wait);
+            if mail.stop {
+                break;
+            }
+            // The Loader's panics are caught nearer to it; this one would be a defect of ours,
+            // and still no reason to take in no change any more.
+            if catch_unwind(AssertUnwindSafe(|| self.turn(mail))).is_err() {
+                tracing::error!("reload driver panicked; the last good data stays in service");
+            }
+        }
+    }
+
+    /// One turn: whatever is to be done now.
+    fn turn(&mut self, mail: Mail) {
+        let now = Monotonic::now();
+        let mut batch = Batch::default();
+        let mut shrink = Shrink::Refuse;
+        let mut cause = Cause::Timer;
+        if self.watch.ripe_in().is_some_and(|wait| wait.is_zero()) {
+            batch = self.watch.take();
+            cause = Cause::Files;
+        }
+        if mail.rescan || !mail.reloads.is_empty() {
+            // What is closed is among the events.
+            batch.merge(self.watch.take());
+            batch.merge(Batch::all());
+            cause = Cause::Command;
+            for (accept, reply) in mail.reloads {
+                if accept == Shrink::Accept {
+                    shrink = Shrink::Accept;
+                }
+                self.waiting.push(Waiting {
+                    reply,
+                    since: now,
+                    taken: Taken::default(),
+                    panicked: false,
+                });
+            }
+        }
+        if self.next_poll.is_some_and(|at| at <= now) {
+            let cause = if cause == Cause::Timer { Cause::Poll } else { cause };
+            self.watch.rewatch();
+            batch.merge(self.watch.take());
+            batch.merge(Batch::all());
+            self.poll_with(batch, shrink, cause);
+        } else {
+            self.pass(batch, shrink, cause);
+        }
+        self.answer_waiting();
+    }
+
+    fn poll(&mut self, batch: Batch, cause: Cause) {
+        self.poll_with(batch, Shrink::Refuse, cause);
+    }
+
+    /// A look at everything, which sets the time of the next.
+    fn poll_with(&mut self, batch: Batch, shrink: Shrink, cause: Cause) {
+        let begun = Monotonic::now();
+        self.pass(batch, shrink, cause);
+        let interval = match self.watch.mode() {
+            Mode::Events => self.settings.poll,
+            Mode::PollOnly => self.settings.poll.min(POLL_WITHOUT_EVENTS),
+        };
+        // The first look reads everything, and says nothing about how long the next ones take.
+        let floor = match cause {
+            Cause::Start => Duration::ZERO,
+            _ => begun.elapsed() * POLL_SHARE,
+        };
+        self.next_poll = Some(Monotonic::now() + interval.max(floor));
+    }
+
+    /// Has the Loader take in what is in the batch, due, or to be looked at again.
+    fn pass(&mut self, mut batch: Batch, shrink: Shrink, cause: Cause) {
+        let begun = Monotonic::now();
+        let is_ripe = |at: Option<Monotonic>| at.is_some_and(|at| at <= begun);
+        let mut all = Taken::default();
+        let closed = std::mem::take(&mut batch.closed_after_write);
+
+        if batch.config || is_ripe(self.again.config) {
+            let taken = self.call("config", |loader, now| loader.config(now));
+            self.again.config = taken.look_again.map(|wait| Monotonic::now() + wait);
+            all.merge(taken);
+            if let Ok(watched) = catch_unwind(AssertUnwindSafe(|| self.loader.watched())) {
+                self.watch.watch_instead(watched);
+            }
+        }
+        let filings_root = self.loader.watched().filings;
+        if hold::is_held(&filings_root) {
+            batch.filings = Scope::Nothing;
+        }
+        batch.filings.retain(|path| hold::held_by(&filings_root, path).is_none());
+        if !batch.filings.is_nothing() || is_ripe(self.again.filings) {
+            let scope = &batch.filings;
+            let taken =
+                self.call("filings", |loader, now| loader.filings(scope, &closed, shrink, now));
+            self.again.filings = taken.look_again.map(|wait| Monotonic::now() + wait);
+            all.merge(taken);
+        }
+        if !batch.zones.is_nothing() || is_ripe(self.again.zones) {
+            let scope = &batch.zones;
+            let taken = self.call("zones", |loader, now| loader.zones(scope, &closed, now));
+            self.again.zones = taken.look_again.map(|wait| Monotonic::now() + wait);
+            all.merge(taken);
+        }
+        let now = self.settings.clock.now();
+        let rested = self.due_not_before.is_none_or(|at| at <= begun);
+        if rested && self.next_due().is_some_and(|due| due <= now) {
+            all.merge(self.call("due", |loader, now| loader.due(now)));
+            let still_due = self.next_due().is_some_and(|due| due <= now);
+            self.due_not_before = still_due.then(|| Monotonic::now() + CLOCK_LOOK);
+        }
+        tell(&all, cause, begun.elapsed());
+        for waiting in &mut self.waiting {
+            waiting.taken.merge(all.clone());
+        }
+    }
+
+    /// Calls the Loader; a panic is logged and takes nothing in.
+    fn call(&mut self, what: &'static str, call: impl FnOnce(&mut L, Instant) -> Taken) -> Taken {
+        let now = self.settings.clock.now();
+        // The Loader publishes last, so that what is served is whole whatever it was at.
+        let called = catch_unwind(AssertUnwindSafe(|| call(&mut self.loader, now)));
+        called.unwrap_or_else(|panic| {
+            let reason = message_of(panic.as_ref());
+            tracing::error!(what, reason, "reload panicked; the last good data stays in service");
+            self.waiting.iter_mut().for_each(|waiting| waiting.panicked = true);
+            Taken::default()
+        })
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        catch_unwind(AssertUnwindSafe(|| self.loader.next_due())).unwrap_or(None)
+    }
+
+    fn answer_waiting(&mut self) {
+        let again = &self.again;
+        let settled = [again.config, again.filings, again.zones].iter().all(Option::is_none);
+        for mut waiting in std::mem::take(&mut self.waiting) {
+            let took = waiting.since.elapsed();
+            let end = match (waiting.panicked, settled) {
+                (true, _) => End::Panicked,
+                (false, true) => End::Answered,
+                (false, false) if took >= LONGEST_WAIT => End::StillSettling,
+                (false, false) => {
+                    self.waiting.push(waiting);
+                    continue;
+                }
+            };
+            waiting.taken.look_again = None;
+            // Who asked may have gone away.
+            let _ = waiting.reply.send(Outcome { taken: waiting.taken, end, took });
+        }
+    }
+
+    /// How long there is nothing to do unless a command or the first event of a batch comes.
+    fn longest_wait(&mut self) -> Duration {
+        let now = Monotonic::now();
+        let again = [self.again.config, self.again.filings, self.again.zones, self.next_poll];
+        let at = again.into_iter().flatten().map(|at| at.saturating_duration_since(now));
+        let waiting = self
+            .waiting
+            .iter()
+            .map(|waiting| (waiting.since + LONGEST_WAIT).saturating_duration_since(now));
+        let due = self.next_due().map(|due| {
+            let rest =
+                self.due_not_before.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+            self.settings.clock.until(due).max(rest).min(CLOCK_LOOK)
+        });
+        let wait = at.chain(waiting).chain(due).chain(self.watch.ripe_in()).min();
+        wait.unwrap_or(LONGEST_WAIT)
+    }
+}
+
+/// One event for the reload, and one for each fault.
+fn tell(taken: &Taken, cause: Cause, took: Duration) {
+    for fault in taken.faults.iter().take(MAX_LOGGED_FAULTS) {
+        tell_fault(fault);
+    }
+    let left_out = taken.faults.len().saturating_sub(MAX_LOGGED_FAULTS);
+    if left_out > 0 {
+        tracing::warn!(left_out, remedy = "beiand check", "more faults");
+    }
+    if taken.is_worth_telling() || matches!(cause, Cause::Start | Cause::Command) {
+        tracing::info!(
+            %cause,
+            zones_changed = taken.zones_changed,
+            zones_removed = taken.zones_removed,
+            zones_refused = taken.zones_refused,
+            records_changed = taken.records_changed,
+            files_refused = taken.files_refused,
+            files_waiting = taken.files_waiting,
+            opened = taken.opened,
+            closed = taken.closed,
+            took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            "reloaded"
+        );
+    }
+}
+
+fn tell_fault(fault: &Fault) {
+    let Fault { severity, file, line, column, text, problem, remedy } = fault;
+    let file = file.display();
+    match severity {
+        Severity::Error => {
+            tracing::error!(%file, line, column, text, problem, remedy, "fault");
+        }
+        Severity::Warning => {
+            tracing::warn!(%file, line, column, text, problem, remedy, "fault");
+        }
+    }
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown")
+}
+
+/// The running driver, for whoever commands it.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    inbox: Arc<Inbox>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl Handle {
+    /// Blocks until the first look at everything is done; false where it took longer than
+    /// `at_most`, or the driver stopped before.
+    pub fn wait_started(&self, at_most: Duration) -> bool {
+        let mail = lock(&self.inbox.mail);
+        let (mail, _) = self
+            .inbox
+            .changed
+            .wait_timeout_while(mail, at_most, |mail| !mail.started && !mail.stop)
+            .unwrap_or_else(PoisonError::into_inner);
+        mail.started
+    }
+
+    /// Looks at everything again, soon (SIGHUP).
+    pub fn rescan(&self) {
+        self.inbox.put(|mail| mail.rescan = true);
+    }
+
+    /// Looks at everything again. The outcome comes when the change is being answered and nothing
+    /// is put off any longer, after a minute at the latest; a disconnected channel means that the
+    /// driver stopped.
+    pub fn reload(&self, shrink: Shrink) -> Receiver<Outcome> {
+        let (reply, outcome) = mpsc::channel();
+        self.inbox.put(|mail| {
+            if !mail.stop {
+                mail.reloads.push((shrink, reply));
+            }
+        });
+        outcome
+    }
+
+    /// Ends the thread and waits for it; a call of the Loader that is under way is finished.
+    pub fn stop(&self) {
+        self.inbox.put(|mail| mail.stop = true);
+        let thread = lock(&self.thread).take();
+        if let Some(thread) = thread {
+            // It catches the Loader's panics; another would have been printed by the panic hook.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Lets go of whoever waits when the driver ends, however it ends.
+struct Closing(Arc<Inbox>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.put(|mail| {
+            mail.stop = true;
+            mail.reloads.clear();
+        });
+    }
+}
+
+/// What has come for the driver.
+#[derive(Debug, Default)]
+struct Inbox {
+    mail: Mutex<Mail>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Mail {
+    events: bool,
+    rescan: bool,
+    reloads: Vec<(Shrink, Sender<Outcome>)>,
+    started: bool,
+    stop: bool,
+}
+
+impl Inbox {
+    fn put(&self, put: impl FnOnce(&mut Mail)) {
+        put(&mut lock(&self.mail));
+        self.changed.notify_all();
+    }
+
+    /// What has come; after `at_most` perhaps nothing.
+    fn wait(&self, at_most: Duration) -> Mail {
+        let nothing =
+            |mail: &mut Mail| !mail.events && !mail.rescan && !mail.stop && mail.reloads.is_empty();
+        let (mut mail, _) = self
+            .changed
+            .wait_timeout_while(lock(&self.mail), at_most, nothing)
+            .unwrap_or_else(PoisonError::into_inner);
+        Mail {
+            events: std::mem::take(&mut mail.events),
+            rescan: std::mem::take(&mut mail.rescan),
+            reloads: std::mem::take(&mut mail.reloads),
+            started: mail.started,
+            stop: mail.stop,
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that is done under these locks can leave them half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,108 @@
+//! File name to zone origin and back.
+
+use std::ffi::{OsStr, OsString};
+
+use crate::wire::name::{Name, to_text};
+
+/// What every zone file's name ends with.
+const SUFFIX: &str = ".zone";
+/// Stands for the root zone, whose own name would leave a file called `.zone`.
+const ROOT_STEM: &str = "@";
+
+/// What a file name in the zones folder is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum FileName {
+    /// A zone file's.
+    Zone(Name),
+    /// Meant as a zone file's, but no domain name: the problem.
+    Misnamed(String),
+    /// Something else: an included file, an editor's, a hidden one.
+    Other,
+}
+
+/// Reads a file's name. `例子.中国.zone` is the zone of the A-labels, `@.zone` the root zone; case is
+/// folded; a trailing dot before `.zone` and the escapes of RFC 1035 §5.1 are understood.
+pub(super) fn read(file_name: &OsStr) -> FileName {
+    let bytes = file_name.as_encoded_bytes();
+    if !bytes.ends_with(SUFFIX.as_bytes()) || (is_ignored(file_name) && bytes != SUFFIX.as_bytes())
+    {
+        return FileName::Other;
+    }
+    let Some(stem) = file_name.to_str().and_then(|name| name.strip_suffix(SUFFIX)) else {
+        return FileName::Misnamed("the file name is not UTF-8".to_owned());
+    };
+    let parsed = match stem {
+        "" => return FileName::Misnamed("the file name has no zone name".to_owned()),
+        ROOT_STEM => return FileName::Zone(Name::root()),
+        _ if stem.is_ascii() => stem.parse::<Name>(),
+        _ => match idna::domain_to_ascii(stem) {
+            Ok(ascii) => ascii.parse::<Name>(),
+            Err(_) => {
+                return FileName::Misnamed("the file name is not a valid IDN".to_owned());
+            }
+        },
+    };
+    match parsed {
+        Ok(name) => FileName::Zone(name.to_lowercase()),
+        Err(error) => FileName::Misnamed(format!("the file name is no zone name: {error}")),
+    }
+}
+
+/// The usual file name of a zone.
+pub(super) fn usual_file_name(origin: &Name) -> OsString {
+    let text = to_text(origin.as_wire());
+    match text.strip_suffix('.') {
+        Some("") | None => format!("{ROOT_STEM}{SUFFIX}").into(),
+        Some(stem) => format!("{stem}{SUFFIX}").into(),
+    }
+}
+
+/// True for what editors and copying tools leave beside the real files, for hidden files and
+/// folders, and for a file system's own.
+pub(super) fn is_ignored(name: &OsStr) -> bool {
+    let bytes = name.as_encoded_bytes();
+    bytes.first().is_none_or(|first| matches!(first, b'.' | b'#'))
+        || bytes.ends_with(b"~")
+        || bytes == b"lost+found"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zone(file_name: &str) -> Option<String> {
+        match read(OsStr::new(file_name)) {
+            FileName::Zone(name) => Some(name.to_string()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_origin_is_the_file_name_folded_and_in_a_labels() {
+        assert_eq!(zone("Example.COM.zone").as_deref(), Some("example.com."));
+        assert_eq!(zone("例子.中国.zone").as_deref(), Some("xn--fsqu00a.xn--fiqs8s."));
+        assert_eq!(zone("@.zone").as_deref(), Some("."));
+        assert_eq!(zone("_tcp.example.com.zone").as_deref(), Some("_tcp.example.com."));
+        assert_eq!(zone("2.0.192.in-addr.arpa.zone").as_deref(), Some("2.0.192.in-addr.arpa."));
+    }
+
+    #[test]
+    fn a_bad_name_is_told_and_a_foreign_file_is_not() {
+        for name in [".zone", "a..b.zone", &format!("{}.zone", "a".repeat(64))] {
+            assert!(matches!(read(OsStr::new(name)), FileName::Misnamed(_)), "{name}");
+        }
+        for name in ["x.inc", ".x.zone", "x.zone~", "#x.zone#", "x.zone.swp", ".#x.zone", "zone"] {
+            assert_eq!(read(OsStr::new(name)), FileName::Other, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_usual_file_name_reads_back_as_its_origin() {
+        for text in [".", "example.com.", r"0\04725.2.0.192.in-addr.arpa.", r"a\.b.example."] {
+            let origin: Name = text.parse().expect("a name");
+            if !usual_file_name(&origin).to_string_lossy().contains('/') {
+                assert_eq!(read(&usual_file_name(&origin)), FileName::Zone(origin));
+            }
+        }
+    }
+}

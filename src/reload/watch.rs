@@ -1,0 +1,422 @@
+//! File events, as the folders and files that we look at see them.
+//!
+//! Owns the `notify` watches and the translation of raw events into one coalesced [`Batch`]. Each
+//! folder is watched by itself, files never: an editor or `mv` replaces the inode that a file
+//! watch holds on to. Beside the folders themselves their parents are watched, so that a folder
+//! that is removed and re-made, or a link that is swapped, is seen.
+//!
+//! Not seen by events: writes from another machine, and to files that only a symbolic link in a
+//! watched folder leads to (a Kubernetes `..data` swap is seen). The driver's poll is for these.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
+use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+
+use super::hold::HOLD_FILE;
+use super::origin::is_ignored;
+use super::scope::{Batch, Scope};
+
+/// A batch is ripe when no event has come for so long,
+const QUIET: Duration = Duration::from_millis(5);
+/// or when its first event is so old.
+const LONGEST_WAIT: Duration = Duration::from_millis(50);
+/// Above this many paths in one batch a full look is cheaper.
+const MAX_PATHS: usize = 65_536;
+/// Lost events need a look at everything; when they are lost again soon after it, the next such
+/// look waits, from `FIRST` doubling up to `LONGEST`.
+const FIRST_RESCAN_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_RESCAN_WAIT: Duration = Duration::from_secs(60);
+/// Kubernetes swaps this link to change all files of a mounted folder at once.
+const DATA_LINK: &str = "..data";
+
+/// What is to be watched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watched {
+    /// The zones folder, with all folders below.
+    pub zones: PathBuf,
+    /// The filings folder, with all folders below.
+    pub filings: PathBuf,
+    /// The configuration file.
+    pub config: PathBuf,
+    /// Further single files that the configuration names.
+    pub files: Vec<PathBuf>,
+}
+
+/// Whether the system tells of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// By events; the poll is a safety net.
+    Events,
+    /// Not, or not for all folders: the poll is all there is.
+    PollOnly,
+}
+
+/// The watches, and the events that have come and not been taken.
+#[derive(Debug)]
+pub struct Watch {
+    watched: Watched,
+    raw: Arc<Mutex<Raw>>,
+    watcher: Option<RecommendedWatcher>,
+    mode: Mode,
+    /// The folders by their real path, each with the paths by which we know it.
+    known_as: HashMap<PathBuf, Vec<PathBuf>>,
+    rescan_not_before: Option<Instant>,
+    rescan_wait: Duration,
+}
+
+/// What has come in from the notify thread, folded as it comes so that its size is bounded.
+#[derive(Debug, Default)]
+struct Raw {
+    touched: HashMap<PathBuf, Touch>,
+    lost: bool,
+    limit_reached: bool,
+    first: Option<Instant>,
+    last: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Touch {
+    /// The last thing seen makes the file whole: closed after writing, or renamed into place.
+    whole: bool,
+    /// It may be a new folder.
+    appeared: bool,
+}
+
+impl Watch {
+    /// Sets up the watches. `wake` is called, from another thread, when events begin to come.
+    pub fn new(watched: Watched, wake: impl Fn() + Send + 'static) -> Watch {
+        let raw = Arc::new(Mutex::new(Raw::default()));
+        let shared = Arc::clone(&raw);
+        let handler = move |event: notify::Result<Event>| {
+            if lock(&shared).note(event) {
+                wake();
+            }
+        };
+        let watcher = match notify::recommended_watcher(handler) {
+            Ok(watcher) => Some(watcher),
+            Err(error) => {
+                tracing::warn!(
+                    %error,
+                    remedy = "sysctl fs.inotify.max_user_instances=1024",
+                    "no file events; polling only"
+                );
+                None
+            }
+        };
+        let mode = if watcher.is_some() { Mode::Events } else { Mode::PollOnly };
+        let mut watch = Watch {
+            watched,
+            raw,
+            watcher,
+            mode,
+            known_as: HashMap::new(),
+            rescan_not_before: None,
+            rescan_wait: FIRST_RESCAN_WAIT,
+        };
+        watch.rewatch();
+        watch
+    }
+
+    /// Whether events can be relied upon.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Changes what is watched.
+    pub fn watch_instead(&mut self, watched: Watched) {
+        if self.watched != watched {
+            self.watched = watched;
+            self.rewatch();
+        }
+    }
+
+    /// Sets all watches again, so that whatever was missed is watched from now on. Walks the
+    /// folders.
+    pub fn rewatch(&mut self) {
+        let before = std::mem::take(&mut self.known_as);
+        let Watched { zones, filings, config, files } = self.watched.clone();
+        for path in [&zones, &filings, &config].into_iter().chain(&files) {
+            self.watch_above(path);
+        }
+        self.watch_below(&zones);
+        self.watch_below(&filings);
+        if let Some(watcher) = &mut self.watcher {
+            for folder in before.keys().filter(|folder| !self.known_as.contains_key(*folder)) {
+                // It may be gone, and its watch with it.
+                let _ = watcher.unwatch(folder);
+            }
+        }
+    }
+
+    /// How long until there is a ripe batch, as far as is known; `None` while nothing has come.
+    pub fn ripe_in(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let raw = lock(&self.raw);
+        let (first, last) = (raw.first?, raw.last?);
+        let mut ripe = (last + QUIET).min(first + LONGEST_WAIT);
+        if let (true, Some(not_before)) = (raw.touched.is_empty(), self.rescan_not_before) {
+            ripe = ripe.max(not_before);
+        }
+        Some(ripe.saturating_duration_since(now))
+    }
+
+    /// Takes what has come, ripe or not. New folders are being watched when this returns, so that
+    /// a look at them misses nothing.
+    pub fn take(&mut self) -> Batch {
+        let now = Instant::now();
+        let mut raw = std::mem::take(&mut *lock(&self.raw));
+        if raw.limit_reached {
+            self.limit_reached();
+        }
+        let mut batch = Batch::default();
+        for (path, touch) in std::mem::take(&mut raw.touched) {
+            for path in self.known_paths(&path) {
+                self.sort_in(path, touch, &mut batch);
+            }
+        }
+        if raw.lost {
+            if self.rescan_not_before.is_some_and(|not_before| now < not_before) {
+                let mut waiting = lock(&self.raw);
+                waiting.lost = true;
+                waiting.first.get_or_insert(now);
+                waiting.last.get_or_insert(now);
+            } else {
+                let soon_again = self
+                    .rescan_not_before
+                    .is_some_and(|not_before| now < not_before + LONGEST_RESCAN_WAIT);
+                self.rescan_wait = match soon_again {
+                    true => (self.rescan_wait * 2).min(LONGEST_RESCAN_WAIT),
+                    false => FIRST_RESCAN_WAIT,
+                };
+                self.rescan_not_before = Some(now + self.rescan_wait);
+                tracing::warn!("file events were lost; looking at everything");
+                self.rewatch();
+                batch.merge(Batch::all());
+            }
+        }
+        batch
+    }
+
+    /// The paths by which we know a real path that an event names.
+    fn known_paths(&self, real: &Path) -> Vec<PathBuf> {
+        let itself = self.known_as.get(real).into_iter().flatten().cloned();
+        let in_folder = real.parent().zip(real.file_name()).and_then(|(folder, name)| {
+            Some(self.known_as.get(folder)?.iter().map(move |folder| folder.join(name)))
+        });
+        itself.chain(in_folder.into_iter().flatten()).collect()
+    }
+
+    fn sort_in(&mut self, path: PathBuf, touch: Touch, batch: &mut Batch) {
+        let Watched { zones, filings, config, files } = &self.watched;
+        let single_files = || std::iter::once(config).chain(files);
+        let is_data_link = path.file_name() == Some(OsStr::new(DATA_LINK));
+        let data_of = path.parent().filter(|_| is_data_link);
+        let is_above = |root: &Path| root.starts_with(&path);
+        if single_files().any(|file| is_above(file) || data_of.is_some_and(|d| file.starts_with(d)))
+        {
+            batch.config = true;
+        }
+        let mut watch_above = Vec::new();
+        let mut watch_below = Vec::new();
+        for (root, scope) in [(zones, &mut batch.zones), (filings, &mut batch.filings)] {
+            if is_above(root) || data_of.is_some_and(|folder| is_strictly_below(root, folder)) {
+                *scope = Scope::All;
+                if touch.whole {
+                    batch.closed_after_write.push(root.clone());
+                }
+                watch_above.push(root.clone());
+                watch_below.push(root.clone());
+            } else if path.starts_with(root) {
+                let in_hidden_folder = path
+                    .strip_prefix(root)
+                    .ok()
+                    .and_then(Path::parent)
+                    .is_some_and(|between| between.iter().any(is_ignored));
+                let name = path.file_name().unwrap_or_default();
+                if in_hidden_folder {
+                    continue;
+                } else if is_data_link || name == OsStr::new(HOLD_FILE) {
+                    let Some(folder) = path.parent() else { continue };
+                    if folder == root {
+                        *scope = Scope::All;
+                    } else {
+                        scope.add(folder.to_owned());
+                    }
+                    batch.closed_after_write.push(folder.to_owned());
+                    if is_data_link {
+                        watch_below.push(folder.to_owned());
+                    }
+                } else if !is_ignored(name) {
+                    scope.add(path.clone());
+                    if touch.whole {
+                        batch.closed_after_write.push(path.clone());
+                    }
+                    if touch.appeared && path.is_dir() {
+                        watch_below.push(path.clone());
+                    }
+                }
+            }
+        }
+        if single_files().any(|file| is_strictly_below(file, &path)) {
+            watch_above.extend(single_files().cloned());
+        }
+        for path in watch_above {
+            self.watch_above(&path);
+        }
+        for path in watch_below {
+            self.watch_below(&path);
+        }
+    }
+
+    /// Watches the folders in which `path` can appear, vanish, or be led elsewhere by a link: the
+    /// nearest that stands, and each that holds a link on the way.
+    fn watch_above(&mut self, path: &Path) {
+        let mut nearest_found = false;
+        for part in path.ancestors() {
+            let Some(folder) = part.parent() else { break };
+            let is_link = part.symlink_metadata().is_ok_and(|found| found.is_symlink());
+            if (!nearest_found || is_link) && self.watch_folder(folder) {
+                nearest_found = true;
+            }
+        }
+    }
+
+    /// Watches `top` and every folder below it.
+    fn watch_below(&mut self, top: &Path) {
+        let mut seen = HashSet::new();
+        let mut open = vec![top.to_owned()];
+        while let Some(folder) = open.pop() {
+            // Watched first and listed then: what appears in between has an event.
+            if !fs::canonicalize(&folder).is_ok_and(|real| seen.insert(real))
+                || !self.watch_folder(&folder)
+            {
+                continue;
+            }
+            for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+                let Ok(kind) = entry.file_type() else { continue };
+                if is_ignored(&entry.file_name()) {
+                    continue;
+                }
+                if kind.is_dir() || (kind.is_symlink() && entry.path().is_dir()) {
+                    open.push(entry.path());
+                }
+            }
+        }
+    }
+
+    /// True where the folder stands.
+    fn watch_folder(&mut self, folder: &Path) -> bool {
+        let named = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let Ok(real) = fs::canonicalize(named) else { return false };
+        if !real.is_dir() {
+            return false;
+        }
+        if let Some(watcher) = self.watcher.as_mut().filter(|_| self.mode == Mode::Events) {
+            match watcher.watch(&real, RecursiveMode::NonRecursive) {
+                Ok(()) => {}
+                Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => {
+                    self.limit_reached();
+                }
+                Err(error) => {
+                    tracing::warn!(folder = %folder.display(), %error, "folder cannot be watched");
+                }
+            }
+        }
+        let known = self.known_as.entry(real).or_default();
+        if !known.iter().any(|path| path == folder) {
+            known.push(folder.to_owned());
+        }
+        true
+    }
+
+    fn limit_reached(&mut self) {
+        if self.mode == Mode::Events {
+            self.mode = Mode::PollOnly;
+            tracing::warn!(
+                folders = self.known_as.len(),
+                remedy = "sysctl fs.inotify.max_user_watches=1048576, then restart",
+                "too many folders for the system's limit of file watches; polling only"
+            );
+        }
+    }
+}
+
+impl Raw {
+    /// Takes one event in; true where it is the first since the last batch.
+    fn note(&mut self, event: notify::Result<Event>) -> bool {
+        match event {
+            Ok(event) if event.need_rescan() => self.lost = true,
+            Ok(event) => {
+                let Some(fold) = meaning(&event.kind) else { return false };
+                let paths = event.paths.into_iter().filter(|path| is_heeded(path));
+                let before = self.touched.len();
+                let mut any = false;
+                for path in paths {
+                    any = true;
+                    fold(self.touched.entry(path).or_default());
+                }
+                if !any {
+                    return false;
+                }
+                if before >= MAX_PATHS {
+                    self.touched.clear();
+                    self.lost = true;
+                }
+            }
+            Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => {
+                self.limit_reached = true;
+            }
+            Err(_) => self.lost = true,
+        }
+        let now = Instant::now();
+        self.last = Some(now);
+        let is_first = self.first.is_none();
+        self.first.get_or_insert(now);
+        is_first
+    }
+}
+
+/// What an event says of its path; `None` for those that are none of our business, above all that
+/// a file was opened or read, by ourselves for one.
+fn meaning(kind: &EventKind) -> Option<fn(&mut Touch)> {
+    match kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(|touch| touch.whole = true),
+        EventKind::Access(_) => None,
+        // Its two halves come as events of their own.
+        EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => None,
+        EventKind::Modify(ModifyKind::Name(RenameMode::From)) | EventKind::Remove(_) => {
+            Some(|touch| touch.whole = false)
+        }
+        EventKind::Modify(ModifyKind::Name(_)) => {
+            Some(|touch| *touch = Touch { whole: true, appeared: true })
+        }
+        EventKind::Create(CreateKind::Folder) => Some(|touch| touch.appeared = true),
+        EventKind::Create(_) => Some(|touch| *touch = Touch { whole: false, appeared: true }),
+        EventKind::Modify(ModifyKind::Metadata(_)) => Some(|_| {}),
+        EventKind::Modify(_) | EventKind::Any | EventKind::Other => {
+            Some(|touch| touch.whole = false)
+        }
+    }
+}
+
+/// False for the names of files that are never read, so that an editor's wake nobody.
+fn is_heeded(path: &Path) -> bool {
+    path.file_name().is_none_or(|name| {
+        name == OsStr::new(HOLD_FILE) || name == OsStr::new(DATA_LINK) || !is_ignored(name)
+    })
+}
+
+fn is_strictly_below(path: &Path, folder: &Path) -> bool {
+    path != folder && path.starts_with(folder)
+}
+
+fn lock(raw: &Mutex<Raw>) -> MutexGuard<'_, Raw> {
+    // What it guards is whole after each statement.
+    raw.lock().unwrap_or_else(PoisonError::into_inner)
+}

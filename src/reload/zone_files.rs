@@ -1,0 +1,755 @@
+//! Which zone files stand in the zones folder, and which of them changed.
+//!
+//! Owns the bookkeeping of `**/<origin>.zone`: origin, place, and a fingerprint of size, times and
+//! inode. Does not read the files: whether a touched file is equal by content is the Loader's to
+//! tell. About 90 bytes a zone: the folder is an index, the file name follows from the origin.
+//!
+//! When a change counts:
+//! - A file renamed into place, or closed by its writer, counts at once.
+//! - A file that changed with nobody known to have closed it counts when its last change lies
+//!   `settle` back, or when it has not changed for so long: a rewrite in place is never taken in
+//!   the middle. On the first scan everything counts as it stands.
+//! - A file or folder that is gone removes its zones once it has been gone for [`GONE_GRACE`], so
+//!   that delete-and-create does not flap. A scan of everything, or of the folder that held it,
+//!   removes at once.
+//! - A zones folder that is itself gone, unreadable or empty removes nothing.
+//! - From a folder with `.hold` downwards nothing changes.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::OsStr;
+use std::fs::{self, Metadata};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::hold;
+use super::origin::{self, FileName};
+use super::scope::Scope;
+use crate::fault::{Fault, Severity};
+use crate::wire::name::Name;
+
+/// How long a single file or folder must be gone before its zones go.
+pub const GONE_GRACE: Duration = Duration::from_millis(250);
+
+/// Above this many files under rewrite at once, they are taken as they stand.
+const MAX_UNSETTLED: usize = 65_536;
+/// Deeper folders are taken for a loop of symbolic links.
+const MAX_DEPTH: usize = 64;
+
+/// One zone and the file that it is to be read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneFile {
+    /// The zone's origin, in lower case.
+    pub origin: Name,
+    folder: Arc<Path>,
+    unusual_name: Option<Box<OsStr>>,
+}
+
+impl ZoneFile {
+    /// The file.
+    pub fn path(&self) -> PathBuf {
+        match &self.unusual_name {
+            Some(name) => self.folder.join(&**name),
+            None => self.folder.join(origin::usual_file_name(&self.origin)),
+        }
+    }
+}
+
+/// What a scan found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ZoneFileChanges {
+    /// To be read: new, touched, moved, or including a file that was touched. Each origin once.
+    pub changed: Vec<ZoneFile>,
+    /// Zones whose file is gone.
+    pub removed: Vec<Name>,
+    /// Misnamed files, two files for one zone, unreadable folders. A standing fault is told once.
+    pub faults: Vec<Fault>,
+    /// Something has been put off: scan again after this long, with `Scope::Nothing` or more.
+    pub look_again: Option<Duration>,
+}
+
+/// The zone files of one folder tree.
+#[derive(Debug)]
+pub struct ZoneFiles {
+    root: PathBuf,
+    settle: Duration,
+    folders: Folders,
+    zones: hashbrown::HashMap<Name, Place>,
+    /// Names of the files that are not called by [`origin::usual_file_name`].
+    unusual_names: HashMap<Name, Box<OsStr>>,
+    /// Further files for an origin that has one already, by path.
+    rivals: BTreeMap<Name, BTreeMap<PathBuf, u64>>,
+    /// Misnamed files and unreadable folders that have been told of.
+    told: HashSet<PathBuf>,
+    included: HashMap<PathBuf, Included>,
+    includes_of: HashMap<Name, Vec<PathBuf>>,
+    /// Files under rewrite: fingerprint, and since when it has been that.
+    unsettled: HashMap<PathBuf, (u64, Instant)>,
+    /// Files and folders that are gone: since when.
+    gone: HashMap<PathBuf, Instant>,
+    scanned_before: bool,
+    /// Number of the scan under way.
+    scan: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    fingerprint: u64,
+    folder: FolderId,
+    /// The scan that last saw the file here.
+    seen_in: u32,
+}
+
+#[derive(Debug)]
+struct Included {
+    fingerprint: u64,
+    by: Vec<Name>,
+}
+
+/// One scan under way.
+struct Pass<'a> {
+    now: Instant,
+    wall: SystemTime,
+    closed: HashSet<&'a Path>,
+    changed: Vec<Name>,
+    removed: Vec<Name>,
+    faults: Vec<Fault>,
+    look_again: Option<Duration>,
+    /// Origins for which a second file turned up.
+    contested: HashSet<Name>,
+    seen_rivals: HashSet<PathBuf>,
+    /// Folders that were walked from, and those below that must be left as they are.
+    walked: Vec<PathBuf>,
+    kept: Vec<PathBuf>,
+    visited: HashSet<FolderId>,
+}
+
+impl Pass<'_> {
+    fn come_back_in(&mut self, wait: Duration) {
+        self.look_again = Some(self.look_again.map_or(wait, |other| other.min(wait)));
+    }
+
+    /// True where the file, or a folder above it, is known to be whole.
+    fn is_closed(&self, path: &Path) -> bool {
+        !self.closed.is_empty() && path.ancestors().any(|part| self.closed.contains(part))
+    }
+}
+
+impl ZoneFiles {
+    /// Over the folder `root`; nothing is looked at yet. `settle` is how long a file that is
+    /// rewritten in place must be quiet where its writer's close is not seen.
+    pub fn new(root: impl Into<PathBuf>, settle: Duration) -> ZoneFiles {
+        ZoneFiles {
+            root: root.into(),
+            settle,
+            folders: Folders::default(),
+            zones: hashbrown::HashMap::new(),
+            unusual_names: HashMap::new(),
+            rivals: BTreeMap::new(),
+            told: HashSet::new(),
+            included: HashMap::new(),
+            includes_of: HashMap::new(),
+            unsettled: HashMap::new(),
+            gone: HashMap::new(),
+            scanned_before: false,
+            scan: 0,
+        }
+    }
+
+    /// Number of zones that have a file.
+    pub fn len(&self) -> usize {
+        self.zones.len()
+    }
+
+    /// True where no zone has a file.
+    pub fn is_empty(&self) -> bool {
+        self.zones.is_empty()
+    }
+
+    /// The file of a zone; `origin` in lower case.
+    pub fn file(&self, origin: &Name) -> Option<ZoneFile> {
+        let place = self.zones.get(origin)?;
+        Some(ZoneFile {
+            origin: origin.clone(),
+            folder: self.folders.path(place.folder),
+            unusual_name: self.unusual_names.get(origin).cloned(),
+        })
+    }
+
+    /// Looks at what `scope` names, and at what was put off before. `closed` are the files (and
+    /// folders, for all below) that are known to be whole. A changed path costs the same however
+    /// many zones there are; a folder costs its own files and one pass over the bookkeeping.
+    pub fn scan(&mut self, scope: &Scope, closed: &[PathBuf]) -> ZoneFileChanges {
+        self.scan_at(scope, closed, Instant::now(), SystemTime::now())
+    }
+
+    /// Remembers which files the zone `origin` includes, in place of what was remembered before,
+    /// so that a change of one of them has the zone read again.
+    pub fn note_includes(&mut self, origin: &Name, files: &[PathBuf]) {
+        for path in self.includes_of.remove(origin).unwrap_or_default() {
+            if let Some(included) = self.included.get_mut(&path) {
+                included.by.retain(|by| by != origin);
+                if included.by.is_empty() {
+                    self.included.remove(&path);
+                }
+            }
+        }
+        if files.is_empty() {
+            return;
+        }
+        let paths: Vec<PathBuf> = files.iter().map(|file| self.as_events_name_it(file)).collect();
+        for path in &paths {
+            let included = self.included.entry(path.clone()).or_insert_with(|| Included {
+                fingerprint: fs::metadata(path).map_or(0, |found| fingerprint(&found)),
+                by: Vec::new(),
+            });
+            if !included.by.contains(origin) {
+                included.by.push(origin.clone());
+            }
+        }
+        self.includes_of.insert(origin.clone(), paths);
+    }
+
+    fn scan_at(
+        &mut self,
+        scope: &Scope,
+        closed: &[PathBuf],
+        now: Instant,
+        wall: SystemTime,
+    ) -> ZoneFileChanges {
+        let mut pass = Pass {
+            now,
+            wall,
+            closed: closed.iter().map(PathBuf::as_path).collect(),
+            changed: Vec::new(),
+            removed: Vec::new(),
+            faults: Vec::new(),
+            look_again: None,
+            contested: HashSet::new(),
+            seen_rivals: HashSet::new(),
+            walked: Vec::new(),
+            kept: Vec::new(),
+            visited: HashSet::new(),
+        };
+        self.scan = self.scan.wrapping_add(1);
+        match scope {
+            Scope::Nothing => {}
+            Scope::Paths(paths) => paths.iter().for_each(|path| self.look_at(path, &mut pass)),
+            Scope::All => self.look_at_root(&mut pass),
+        }
+        self.look_at_what_was_put_off(&mut pass);
+        if !pass.walked.is_empty() {
+            self.sweep(&mut pass);
+        }
+        self.settle_contests(&mut pass);
+        self.scanned_before |= *scope == Scope::All;
+        if self.scanned_before {
+            pass.changed.sort_unstable();
+            pass.changed.dedup();
+        }
+        ZoneFileChanges {
+            changed: pass.changed.iter().filter_map(|origin| self.file(origin)).collect(),
+            removed: pass.removed,
+            faults: pass.faults,
+            look_again: pass.look_again,
+        }
+    }
+
+    fn look_at_root(&mut self, pass: &mut Pass<'_>) {
+        let root = self.root.clone();
+        let problem = match fs::read_dir(&root) {
+            Ok(mut entries) => match entries.next() {
+                None if !self.zones.is_empty() => "the zones folder is empty".to_owned(),
+                _ => {
+                    self.told.remove(&root);
+                    return self.walk(&root, pass);
+                }
+            },
+            Err(error) => format!("the zones folder cannot be read: {error}"),
+        };
+        // Told at each scan of everything: all zones hang on it.
+        let remedy = "the zones that were read before stay in service; put the folder back";
+        pass.faults.push(Fault::of_file(Severity::Error, root, problem, remedy));
+    }
+
+    /// Looks at one path that may have changed.
+    fn look_at(&mut self, path: &Path, pass: &mut Pass<'_>) {
+        if path == self.root {
+            return self.look_at_root(pass);
+        }
+        if !path.starts_with(&self.root) || hold::held_by(&self.root, path).is_some() {
+            return;
+        }
+        match fs::metadata(path) {
+            Ok(found) => {
+                self.gone.remove(path);
+                if found.is_dir() {
+                    self.walk(path, pass);
+                } else {
+                    self.see_file(path, &found, pass);
+                }
+            }
+            Err(error) if is_absence(&error) => self.miss(path, pass),
+            Err(error) => self.tell_once(path, format!("it cannot be looked at: {error}"), pass),
+        }
+    }
+
+    fn look_at_what_was_put_off(&mut self, pass: &mut Pass<'_>) {
+        let mut ripe = Vec::new();
+        let unsettled = self.unsettled.iter().map(|(path, (_, since))| (path, since, self.settle));
+        let gone = self.gone.iter().map(|(path, since)| (path, since, GONE_GRACE));
+        for (path, &since, wait) in unsettled.chain(gone) {
+            match wait.checked_sub(pass.now.saturating_duration_since(since)) {
+                Some(left) if !left.is_zero() => pass.come_back_in(left),
+                _ => ripe.push(path.clone()),
+            }
+        }
+        for path in ripe {
+            // Held meanwhile: it is looked at again when the hold goes.
+            if hold::held_by(&self.root, &path).is_some() {
+                self.unsettled.remove(&path);
+                self.gone.remove(&path);
+            } else {
+                self.look_at(&path, pass);
+            }
+        }
+    }
+
+    /// Sees every file below `top`.
+    fn walk(&mut self, top: &Path, pass: &mut Pass<'_>) {
+        if pass.walked.iter().any(|walked| top.starts_with(walked)) {
+            return;
+        }
+        pass.walked.push(top.to_owned());
+        let mut open = vec![(top.to_owned(), 0)];
+        while let Some((folder, depth)) = open.pop() {
+            if hold::is_held(&folder) {
+                pass.kept.push(folder);
+                continue;
+            }
+            let entries = match fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(error) if is_absence(&error) => continue,
+                Err(error) => {
+                    self.tell_once(&folder, format!("the folder cannot be read: {error}"), pass);
+                    pass.kept.push(folder);
+                    continue;
+                }
+            };
+            self.told.remove(&folder);
+            let id = self.folders.intern(&folder);
+            pass.visited.insert(id);
+            for entry in entries {
+                let entry = match entry {
+                    Ok(entry) => entry,
+                    Err(error) => {
+                        let problem = format!("the folder cannot be read: {error}");
+                        self.tell_once(&folder, problem, pass);
+                        pass.kept.push(folder.clone());
+                        break;
+                    }
+                };
+                let name = entry.file_name();
+                let Ok(mut kind) = entry.file_type() else { continue };
+                if kind.is_symlink() {
+                    match fs::metadata(entry.path()) {
+                        Ok(found) => kind = found.file_type(),
+                        Err(_) => continue,
+                    }
+                }
+                if kind.is_dir() {
+                    if origin::is_ignored(&name) {
+                        continue;
+                    }
+                    if depth < MAX_DEPTH {
+                        open.push((entry.path(), depth + 1));
+                    } else {
+                        let problem = "folders are nested too deep, or a link leads back up";
+                        self.tell_once(&entry.path(), problem.to_owned(), pass);
+                    }
+                    continue;
+                }
+                match origin::read(&name) {
+                    FileName::Other => {}
+                    FileName::Zone(origin) => {
+                        // Without metadata it vanished during the scan, and counts as gone.
+                        if let Some(found) = stat(&entry) {
+                            self.see_zone(origin, id, &name, &found, pass);
+                        }
+                    }
+                    FileName::Misnamed(problem) => {
+                        self.tell_misnamed(&entry.path(), problem, pass);
+                    }
+                }
+            }
+        }
+        let below: Vec<PathBuf> =
+            self.included.keys().filter(|path| path.starts_with(top)).cloned().collect();
+        for path in below {
+            if let Ok(found) = fs::metadata(&path) {
+                self.see_included(&path, &found, pass);
+            }
+        }
+    }
+
+    fn see_file(&mut self, path: &Path, found: &Metadata, pass: &mut Pass<'_>) {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
+        self.see_included(path, found, pass);
+        match origin::read(name) {
+            FileName::Other => {}
+            FileName::Misnamed(problem) => self.tell_misnamed(path, problem, pass),
+            FileName::Zone(origin) => {
+                let id = self.folders.intern(folder);
+                self.see_zone(origin, id, name, found, pass);
+            }
+        }
+    }
+
+    /// A zone file stands at this place.
+    fn see_zone(
+        &mut self,
+        origin: Name,
+        folder: FolderId,
+        name: &OsStr,
+        found: &Metadata,
+        pass: &mut Pass<'_>,
+    ) {
+        let print = fingerprint(found);
+        let known = self.zones.get(&origin).copied();
+        let same_place = known.is_some_and(|place| {
+            place.folder == folder
+                && match self.unusual_names.get(&origin) {
+                    Some(unusual) => **unusual == *name,
+                    None => origin::usual_file_name(&origin) == name,
+                }
+        });
+        if same_place && let Some(place) = self.zones.get_mut(&origin) {
+            place.seen_in = self.scan;
+        }
+        // A file that its writer has just closed counts even where the fingerprint is the same:
+        // the times of two writes in a row can be equal.
+        let unchanged = same_place && known.is_some_and(|place| place.fingerprint == print);
+        if unchanged && pass.closed.is_empty() && self.unsettled.is_empty() {
+            return;
+        }
+        let path = self.folders.path(folder).join(name);
+        if unchanged && !pass.closed.contains(path.as_path()) {
+            self.unsettled.remove(&path);
+            return;
+        }
+        if !same_place && known.is_some() {
+            pass.seen_rivals.insert(path.clone());
+            let known = self.rivals.get(&origin).and_then(|rivals| rivals.get(&path));
+            if known == Some(&print) {
+                return;
+            }
+        }
+        if !self.is_settled(&path, print, found, pass) {
+            return;
+        }
+        if known.is_none() || same_place {
+            self.serve(&origin, folder, name, print);
+            pass.changed.push(origin);
+        } else {
+            self.rivals.entry(origin.clone()).or_default().insert(path, print);
+            pass.contested.insert(origin);
+        }
+    }
+
+    fn serve(&mut self, origin: &Name, folder: FolderId, name: &OsStr, fingerprint: u64) {
+        if origin::usual_file_name(origin) == name {
+            self.unusual_names.remove(origin);
+        } else {
+            self.unusual_names.insert(origin.clone(), name.into());
+        }
+        self.zones.insert(origin.clone(), Place { fingerprint, folder, seen_in: self.scan });
+    }
+
+    fn see_included(&mut self, path: &Path, found: &Metadata, pass: &mut Pass<'_>) {
+        let Some(included) = self.included.get(path) else { return };
+        let print = fingerprint(found);
+        if included.fingerprint == print && !pass.closed.contains(path) {
+            self.unsettled.remove(path);
+            return;
+        }
+        if !self.is_settled(path, print, found, pass) {
+            return;
+        }
+        if let Some(included) = self.included.get_mut(path) {
+            included.fingerprint = print;
+            pass.changed.extend(included.by.iter().cloned());
+        }
+    }
+
+    /// Whether nobody is in the middle of writing the file, as far as can be told.
+    fn is_settled(
+        &mut self,
+        path: &Path,
+        print: u64,
+        found: &Metadata,
+        pass: &mut Pass<'_>,
+    ) -> bool {
+        let age = found.modified().ok().and_then(|at| pass.wall.duration_since(at).ok());
+        let settled = !self.scanned_before
+            || pass.is_closed(path)
+            || age.is_some_and(|age| age >= self.settle)
+            || self.unsettled.len() >= MAX_UNSETTLED;
+        if !settled {
+            let since = match self.unsettled.get(path) {
+                Some(&(known, since)) if known == print => since,
+                _ => pass.now,
+            };
+            let quiet = pass.now.saturating_duration_since(since);
+            if quiet < self.settle {
+                self.unsettled.insert(path.to_owned(), (print, since));
+                pass.come_back_in(self.settle - quiet);
+                return false;
+            }
+        }
+        self.unsettled.remove(path);
+        true
+    }
+
+    /// Nothing stands at `path` any longer.
+    fn miss(&mut self, path: &Path, pass: &mut Pass<'_>) {
+        self.unsettled.remove(path);
+        self.told.remove(path);
+        let origin = path.file_name().and_then(|name| match origin::read(name) {
+            FileName::Zone(origin) => Some(origin),
+            _ => None,
+        });
+        if let Some(origin) = &origin {
+            self.drop_rival(origin, path);
+        }
+        let file_of = origin.filter(|origin| self.place_is(origin, path));
+        let has_rivals = file_of.as_ref().is_some_and(|origin| self.rivals.contains_key(origin));
+        let folder_known = file_of.is_none() && self.folders.any_below(path);
+        if file_of.is_none() && !folder_known && !self.included.contains_key(path) {
+            self.gone.remove(path);
+            return;
+        }
+        let since = *self.gone.entry(path.to_owned()).or_insert(pass.now);
+        let for_long = pass.now.saturating_duration_since(since);
+        if for_long < GONE_GRACE && !has_rivals {
+            return pass.come_back_in(GONE_GRACE - for_long);
+        }
+        self.gone.remove(path);
+        if let Some(included) = self.included.get_mut(path) {
+            included.fingerprint = 0;
+            pass.changed.extend(included.by.iter().cloned());
+        }
+        match file_of {
+            Some(origin) => self.remove(origin, pass),
+            None if folder_known => pass.walked.push(path.to_owned()),
+            None => {}
+        }
+    }
+
+    fn place_is(&self, origin: &Name, path: &Path) -> bool {
+        self.file(origin).is_some_and(|file| file.path() == path)
+    }
+
+    fn drop_rival(&mut self, origin: &Name, path: &Path) {
+        if let Some(rivals) = self.rivals.get_mut(origin) {
+            rivals.remove(path);
+            if rivals.is_empty() {
+                self.rivals.remove(origin);
+            }
+        }
+    }
+
+    /// The zone's file is gone: the next one for the same origin serves, or the zone goes.
+    fn remove(&mut self, origin: Name, pass: &mut Pass<'_>) {
+        let next = self.rivals.get_mut(&origin).and_then(BTreeMap::pop_first);
+        if self.rivals.get(&origin).is_some_and(BTreeMap::is_empty) {
+            self.rivals.remove(&origin);
+        }
+        match next {
+            Some((path, print)) => {
+                self.serve_from(&origin, &path, print);
+                pass.changed.push(origin);
+            }
+            None => {
+                self.zones.remove(&origin);
+                self.unusual_names.remove(&origin);
+                self.note_includes(&origin, &[]);
+                pass.removed.push(origin);
+            }
+        }
+    }
+
+    fn serve_from(&mut self, origin: &Name, path: &Path, fingerprint: u64) {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
+        let folder = self.folders.intern(folder);
+        self.serve(origin, folder, name, fingerprint);
+    }
+
+    /// Removes what stands below a walked folder in the books and was not seen there.
+    fn sweep(&mut self, pass: &mut Pass<'_>) {
+        let is_swept = |folder: &Path| {
+            pass.walked.iter().any(|walked| folder.starts_with(walked))
+                && !pass.kept.iter().any(|kept| folder.starts_with(kept))
+        };
+        let swept: Vec<bool> = self.folders.paths.iter().map(|path| is_swept(path)).collect();
+        self.gone.retain(|path, _| !is_swept(path));
+        self.rivals.retain(|_, rivals| {
+            rivals.retain(|path, _| {
+                pass.seen_rivals.contains(path) || !path.parent().is_some_and(is_swept)
+            });
+            !rivals.is_empty()
+        });
+        self.told.retain(|path| path.symlink_metadata().is_ok());
+        let mut missing = Vec::new();
+        for (origin, place) in &self.zones {
+            let is_swept = swept.get(place.folder.index()).copied().unwrap_or(false);
+            if is_swept && place.seen_in != self.scan {
+                missing.push(origin.clone());
+            }
+        }
+        for origin in missing {
+            self.remove(origin, pass);
+        }
+        for (index, swept) in swept.into_iter().enumerate() {
+            let id = FolderId(u32::try_from(index).unwrap_or(u32::MAX));
+            if swept && !pass.visited.contains(&id) {
+                self.folders.free(id);
+            }
+        }
+    }
+
+    /// Of two files for one origin the first by path serves, and the other is a fault.
+    fn settle_contests(&mut self, pass: &mut Pass<'_>) {
+        let mut contested: Vec<Name> = std::mem::take(&mut pass.contested).into_iter().collect();
+        contested.sort_unstable();
+        for origin in contested {
+            let Some(serving) = self.file(&origin).map(|file| file.path()) else { continue };
+            let Some((first, print)) = self
+                .rivals
+                .get(&origin)
+                .and_then(|rivals| rivals.first_key_value())
+                .map(|(path, &print)| (path.clone(), print))
+            else {
+                continue;
+            };
+            let moved = matches!(fs::metadata(&serving), Err(error) if is_absence(&error));
+            if moved || first < serving {
+                self.drop_rival(&origin, &first);
+                if !moved {
+                    let former = self.zones.get(&origin).map_or(0, |place| place.fingerprint);
+                    self.rivals.entry(origin.clone()).or_default().insert(serving, former);
+                }
+                self.serve_from(&origin, &first, print);
+                pass.changed.push(origin.clone());
+            }
+            let Some(serving) = self.file(&origin).map(|file| file.path()) else { continue };
+            for rival in self.rivals.get(&origin).into_iter().flat_map(BTreeMap::keys) {
+                pass.faults.push(Fault::of_file(
+                    Severity::Error,
+                    rival.clone(),
+                    format!("the zone {origin} has a second file; {} is served", serving.display()),
+                    "remove or rename one of the two",
+                ));
+            }
+        }
+    }
+
+    fn tell_misnamed(&mut self, path: &Path, problem: String, pass: &mut Pass<'_>) {
+        if self.told.insert(path.to_owned()) {
+            let remedy = "name the file as its zone, as in example.com.zone (the root: @.zone)";
+            pass.faults.push(Fault::of_file(Severity::Error, path, problem, remedy));
+        }
+    }
+
+    fn tell_once(&mut self, path: &Path, problem: String, pass: &mut Pass<'_>) {
+        if self.told.insert(path.to_owned()) {
+            let remedy = "what was read before stays in service";
+            pass.faults.push(Fault::of_file(Severity::Error, path, problem, remedy));
+        }
+    }
+
+    /// The path of an included file as the events name it: below the root, without `..`.
+    fn as_events_name_it(&self, file: &Path) -> PathBuf {
+        let real = fs::canonicalize(file).ok();
+        let real_root = fs::canonicalize(&self.root).ok();
+        match (real, real_root) {
+            (Some(real), Some(real_root)) => match real.strip_prefix(real_root) {
+                Ok(below) => self.root.join(below),
+                Err(_) => file.to_owned(),
+            },
+            _ => file.to_owned(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct FolderId(u32);
+
+impl FolderId {
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The folders that hold zone files, each stored once.
+#[derive(Debug, Default)]
+struct Folders {
+    paths: Vec<Arc<Path>>,
+    ids: HashMap<Arc<Path>, FolderId>,
+    unused: Vec<FolderId>,
+}
+
+impl Folders {
+    fn intern(&mut self, folder: &Path) -> FolderId {
+        if let Some(&id) = self.ids.get(folder) {
+            return id;
+        }
+        let path: Arc<Path> = folder.into();
+        let id = match self.unused.pop() {
+            Some(id) => {
+                self.paths[id.index()] = Arc::clone(&path);
+                id
+            }
+            None => {
+                self.paths.push(Arc::clone(&path));
+                FolderId(u32::try_from(self.paths.len() - 1).expect("fewer folders than 2^32"))
+            }
+        };
+        self.ids.insert(path, id);
+        id
+    }
+
+    fn path(&self, id: FolderId) -> Arc<Path> {
+        Arc::clone(&self.paths[id.index()])
+    }
+
+    fn any_below(&self, path: &Path) -> bool {
+        self.ids.keys().any(|folder| folder.starts_with(path))
+    }
+
+    fn free(&mut self, id: FolderId) {
+        if self.ids.remove(&self.paths[id.index()]).is_some() {
+            self.paths[id.index()] = Path::new("").into();
+            self.unused.push(id);
+        }
+    }
+}
+
+/// A file's metadata, of what a link leads to; `None` where the file has just vanished.
+fn stat(entry: &fs::DirEntry) -> Option<Metadata> {
+    let found = entry.metadata().ok()?;
+    if found.is_symlink() { fs::metadata(entry.path()).ok() } else { Some(found) }
+}
+
+fn fingerprint(found: &Metadata) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (found.dev(), found.ino(), found.size()).hash(&mut hasher);
+    (found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()).hash(&mut hasher);
+    hasher.finish()
+}
+
+fn is_absence(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
