@@ -8,6 +8,7 @@
 //! in all. It is woken for stopping by `shutdown` on its socket.
 
 use std::io;
+use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,7 +30,6 @@ use crate::answer::{Context, MAX_UDP_REPLY, Outcome, Transport};
 use crate::state::Shared;
 
 /// Longest query that is read; what is longer is dropped. No query comes near it.
-
 const MAX_UDP_QUERY: usize = 1536;
 
 /// Sets what a socket needs before it is bound to `address`.
@@ -456,9 +456,8 @@ impl<T> Array<T> {
     /// # Safety
     /// All-zero bytes must be a valid `T`.
     unsafe fn zeroed(len: usize) -> Array<T> {
-        let boxed = Box::<[T]>::new_zeroed_slice(len);
-        // SAFETY: zeroed, and valid so by the caller's promise.
-        let boxed = unsafe { boxed.assume_init() };
+        // SAFETY: the caller's promise.
+        let boxed: Box<[T]> = (0..len).map(|_| unsafe { mem::zeroed() }).collect();
         Array { first: Box::into_raw(boxed).cast(), len }
     }
 
@@ -559,11 +558,25 @@ mod tests {
     }
 
     #[test]
-    fn port_zero_is_read_as_such() {
+    fn a_query_from_port_zero_is_not_answered() {
+        let (mut batch, socket, client) = batch_and_client();
+        client.send(&[1; 20]).unwrap();
+        assert_eq!(batch.receive(&socket, Wait::ForOne).unwrap(), 1);
+        assert!(matches!(batch.packet(0), Packet::Query { .. }));
+        // SAFETY: the kernel has just written an IPv4 address there; no reference to it exists.
+        unsafe {
+            let address = (&raw mut (*batch.places.at(0)).client).cast::<libc::sockaddr_in>();
+            (*address).sin_port = 0;
+        }
+        assert!(matches!(batch.packet(0), Packet::Unanswerable));
+    }
+
+    #[test]
+    fn an_address_of_another_family_is_none() {
         // SAFETY: all-zero bytes are a valid socket address of no family.
-        let mut address: sockaddr_storage = unsafe { std::mem::zeroed() };
+        let mut address: sockaddr_storage = unsafe { mem::zeroed() };
         assert_eq!(client(&address), None);
-        address.ss_family = libc::AF_INET as _;
-        assert_eq!(client(&address), Some(SocketAddr::from(([0, 0, 0, 0], 0))));
+        address.ss_family = libc::AF_UNIX as _;
+        assert_eq!(client(&address), None);
     }
 }
