@@ -1,1 +1,3 @@
 //! Watch, coalesce, rebuild.
+
+pub mod protocol;
