@@ -69,9 +69,9 @@ pub struct Server {
     /// The secret of DNS cookies (RFC 7873, 9018), one for the whole fleet. Default: a random one
     /// at each start.
     pub cookie_secret: Option<CookieSecret>,
-    /// TCP connections open at a time. Default 2,000.
+    /// TCP connections open at a time. Default 10,000.
     pub tcp_max_connections: usize,
-    /// TCP connections open at a time from one client address. Default 100.
+    /// TCP connections open at a time from one client address. Default 128.
     pub tcp_max_connections_per_client: usize,
     /// How long a TCP connection may stand without a whole query, and a client may take to read a
     /// reply (RFC 7766 §6.2.3). Default 10 s.
@@ -300,8 +300,8 @@ impl Default for Server {
             version: String::new(),
             identity: String::new(),
             cookie_secret: None,
-            tcp_max_connections: 2_000,
-            tcp_max_connections_per_client: 100,
+            tcp_max_connections: 10_000,
+            tcp_max_connections_per_client: 128,
             tcp_idle_timeout: Duration::from_secs(10),
         }
     }

@@ -346,7 +346,8 @@ impl Listening {
 
     fn report_duplicates(self, document: &mut Document<'_>) {
         for (index, (address, span)) in self.0.iter().enumerate() {
-            if self.0.iter().take(index).any(|(earlier, _)| earlier == address) {
+            let earlier = self.0.iter().take(index).any(|(earlier, _)| earlier == address);
+            if earlier && address.port() != 0 {
                 document.fault(
                     span.clone(),
                     Problem::new("this address is listened on twice", "leave one of them out"),

@@ -85,14 +85,11 @@ pub(super) fn show_duration(duration: Duration) -> String {
     if milliseconds == 0 { "0s".to_owned() } else { format!("{milliseconds}ms") }
 }
 
-/// An address and port to listen on.
+/// An address and port to listen on; port 0 lets the system choose one.
 pub(super) fn parse_socket_address(text: &str) -> Result<SocketAddr, Problem> {
     let remedy = "write address and port, as in \"192.0.2.53:53\", \"[2001:db8::53]:53\", or \
                   \"0.0.0.0:53\" for every IPv4 address";
     if let Ok(address) = text.parse::<SocketAddr>() {
-        if address.port() == 0 {
-            return Err(Problem::new("port 0 is no port that a client could ask", remedy));
-        }
         return Ok(address);
     }
     match text.trim_matches(['[', ']']).parse::<IpAddr>() {
@@ -342,7 +339,6 @@ mod tests {
         assert_eq!(parse_socket_address("::1").unwrap_err().remedy, "write \"[::1]:53\"");
         assert_eq!(parse_socket_address("[::1]").unwrap_err().remedy, "write \"[::1]:53\"");
         assert!(parse_socket_address("localhost:53").is_err());
-        assert!(parse_socket_address("127.0.0.1:0").is_err());
     }
 
     #[test]
