@@ -216,10 +216,12 @@ impl<'s> Walk<'s, '_, '_> {
         node: &Node<'s>,
         terms: &Terms,
     ) -> Result<Option<Hop<'s>>, Full> {
-        if node.is_alias() && self.rtype != Rtype::ANY && node.rrset(self.rtype).is_none() {
-            if let Some(cname) = node.rrset(Rtype::CNAME) {
-                return self.alias(hop, &cname, terms);
-            }
+        if node.is_alias()
+            && self.rtype != Rtype::ANY
+            && node.rrset(self.rtype).is_none()
+            && let Some(cname) = node.rrset(Rtype::CNAME)
+        {
+            return self.alias(hop, &cname, terms);
         }
         self.own_data(hop, node, terms)
     }
@@ -348,10 +350,10 @@ impl<'s> Walk<'s, '_, '_> {
         place: &Place<'s>,
         terms: &Terms,
     ) -> Result<Option<Hop<'s>>, Full> {
-        if let Place::Node(node) | Place::Wildcard(node) = place {
-            if let Some(rrset) = node.rrsets().find(|rrset| !is_gated(rrset.rtype())) {
-                self.positive(hop, &rrset, terms)?;
-            }
+        if let Place::Node(node) | Place::Wildcard(node) = place
+            && let Some(rrset) = node.rrsets().find(|rrset| !is_gated(rrset.rtype()))
+        {
+            self.positive(hop, &rrset, terms)?;
         }
         Ok(None)
     }

@@ -1,5 +1,7 @@
 //! What is served: one immutable state, built aside and swapped in whole.
 
+pub mod verdicts;
+
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};

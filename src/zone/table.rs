@@ -50,8 +50,19 @@ pub struct Entry {
     pub column: Column,
     /// Zones below this one are hosted, too.
     has_subzones: bool,
-    tag: u32,
+    hash: u64,
 }
+
+impl Entry {
+    /// What the writer knows the zone by.
+    pub fn id(&self) -> ZoneId {
+        ZoneId(self.hash)
+    }
+}
+
+/// A hosted zone as the writer's indices know it: the hash of its apex.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ZoneId(pub(crate) u64);
 
 type Shard = Arc<[Option<Entry>]>;
 
@@ -125,11 +136,10 @@ impl ZoneTable {
     fn entry(&self, hash: u64, apex: &[u8]) -> Option<&Entry> {
         let shard = &self.shards[shard_of(hash)];
         let mask = shard.len() - 1;
-        let tag = tag_of(hash);
         let mut place = hash as usize & mask;
         loop {
             let entry = shard[place].as_ref()?;
-            if entry.tag == tag && entry.zone.apex() == apex {
+            if entry.hash == hash && entry.zone.apex() == apex {
                 return Some(entry);
             }
             place = (place + 1) & mask;
@@ -139,10 +149,6 @@ impl ZoneTable {
 
 fn shard_of(hash: u64) -> usize {
     (hash >> (u64::BITS - SHARD_BITS)) as usize
-}
-
-fn tag_of(hash: u64) -> u32 {
-    (hash >> 20) as u32
 }
 
 /// The writer's side of the table: changes are collected, then published as a new table.
@@ -188,12 +194,22 @@ impl ZoneSet {
         }
     }
 
+    /// The zone of that id, changes since the last publication included.
+    pub fn by_id(&self, id: ZoneId) -> Option<&Entry> {
+        match self.changed.get(&shard_of(id.0)) {
+            Some(entries) => entries.iter().find(|entry| entry.hash == id.0),
+            None => {
+                let shard = &self.table.shards[shard_of(id.0)];
+                shard.iter().flatten().find(|entry| entry.hash == id.0)
+            }
+        }
+    }
+
     /// Adds a zone, or replaces the one with the same apex.
     pub fn insert(&mut self, zone: Zone, column: Column) {
         let Some(name) = HashedName::read(zone.apex(), self.table.key) else { return };
         let has_subzones = self.below.contains_key(&name.full_hash());
-        let tag = tag_of(name.full_hash());
-        let new = Entry { zone, column, has_subzones, tag };
+        let new = Entry { zone, column, has_subzones, hash: name.full_hash() };
         let entries = self.shard_mut(name.full_hash());
         if let Some(entry) = entries.iter_mut().find(|entry| is_at(entry, &name)) {
             *entry = new;
@@ -227,14 +243,13 @@ impl ZoneSet {
     }
 
     /// Sets the verdict of a zone. False where there is no such zone, or it has that verdict.
-    pub fn set_column(&mut self, apex: &Name, column: Column) -> bool {
-        match self.get(apex) {
+    pub fn set_column(&mut self, id: ZoneId, column: Column) -> bool {
+        match self.by_id(id) {
             Some(entry) if entry.column != column => {}
             _ => return false,
         }
-        let Some(name) = HashedName::read(apex.as_wire(), self.table.key) else { return false };
-        for entry in self.shard_mut(name.full_hash()) {
-            if is_at(entry, &name) {
+        for entry in self.shard_mut(id.0) {
+            if entry.hash == id.0 {
                 entry.column = column;
             }
         }
@@ -246,7 +261,7 @@ impl ZoneSet {
         if !self.changed.is_empty() {
             let mut shards = self.table.shards.to_vec();
             for (index, entries) in self.changed.drain() {
-                shards[index] = open_addressed(entries, self.table.key);
+                shards[index] = open_addressed(entries);
             }
             self.table.shards = Arc::from(shards);
         }
@@ -289,7 +304,7 @@ impl ZoneSet {
 }
 
 fn is_at(entry: &Entry, name: &HashedName) -> bool {
-    entry.tag == tag_of(name.full_hash()) && entry.zone.apex() == name.as_wire()
+    entry.hash == name.full_hash() && entry.zone.apex() == name.as_wire()
 }
 
 fn release<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, u32>, key: K) {
@@ -302,12 +317,11 @@ fn release<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, u32>, key: K) {
 }
 
 /// Lays entries out by hash, with at least one free slot so that every search ends.
-fn open_addressed(entries: Vec<Entry>, key: HashKey) -> Shard {
+fn open_addressed(entries: Vec<Entry>) -> Shard {
     let capacity = (entries.len() * 5 / 4 + 1).next_power_of_two();
     let mut slots: Vec<Option<Entry>> = vec![None; capacity];
     for entry in entries {
-        let Some(name) = HashedName::read(entry.zone.apex(), key) else { continue };
-        let mut place = name.full_hash() as usize & (capacity - 1);
+        let mut place = entry.hash as usize & (capacity - 1);
         while slots[place].is_some() {
             place = (place + 1) & (capacity - 1);
         }
@@ -357,8 +371,9 @@ mod tests {
         set.insert(Builder::broken(&apex), Column::of(Verdict::Open));
         let before = set.publish();
         let blocked = Column::of(Verdict::Blocked(Reason::Cancelled));
-        assert!(set.set_column(&apex, blocked));
-        assert!(!set.set_column(&apex, blocked), "nothing changed");
+        let id = before.get(&apex).expect("the zone is hosted").id();
+        assert!(set.set_column(id, blocked));
+        assert!(!set.set_column(id, blocked), "nothing changed");
         let after = set.publish();
         assert_eq!(before.get(&apex).map(|entry| entry.column.own), Some(Verdict::Open));
         assert_eq!(after.get(&apex).map(|entry| entry.column), Some(blocked));

@@ -1,0 +1,148 @@
+//! The verdict column of a zone, from the filings: taken when zones, filings, settings or the
+//! clock change it, so that a query only reads it.
+
+use std::collections::HashSet;
+
+use crate::feed::{FilingStore, SiteKey};
+use crate::filing::decide::{Decision, FilingPolicy, Target, decide};
+use crate::filing::{Facts, Instant, Verdict, site_domain};
+use crate::gate::Scope;
+use crate::wire::{Name, name};
+use crate::zone::{Column, Zone};
+
+/// The settings that verdicts are taken by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// How a filing is judged.
+    pub policy: FilingPolicy,
+    /// Apexes, in lower case, of zones that are never gated (`gate.exempt_zones`).
+    pub exempt_zones: HashSet<Name>,
+}
+
+/// The verdicts of a zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// Of its apex, and of whatever is in no scope.
+    pub column: Column,
+    /// Of names within it whose verdict is one of their own.
+    pub scopes: Vec<Scope>,
+    /// The site domains whose records the verdicts depend on.
+    pub sites: Vec<SiteKey>,
+}
+
+impl Rules {
+    /// True for reverse zones, and the zones that the operator exempts.
+    pub fn is_exempt(&self, apex: &[u8]) -> bool {
+        is_reverse(apex) || Name::from_wire(apex).is_some_and(|apex| self.exempt_zones.contains(&apex))
+    }
+
+    /// Takes the verdicts of a zone at an instant.
+    pub fn judge(&self, zone: &Zone, filings: &FilingStore, at: Instant) -> Judged {
+        let apex = zone.apex();
+        if self.is_exempt(apex) {
+            let column = Column::of(Verdict::Exempt);
+            return Judged { column, scopes: Vec::new(), sites: Vec::new() };
+        }
+        let mut judged = match site_domain::of_wire(apex) {
+            Some(site) => self.judge_within_site(zone, site.offset, filings, at),
+            None => self.judge_across_sites(zone, filings, at),
+        };
+        judged.column.has_scopes = !judged.scopes.is_empty();
+        judged
+    }
+
+    /// The common case: the zone is a site domain, or lies within one.
+    fn judge_within_site(
+        &self,
+        zone: &Zone,
+        site_at: usize,
+        filings: &FilingStore,
+        at: Instant,
+    ) -> Judged {
+        let site = SiteKey(site_domain::hash_wire(&zone.apex()[site_at..]));
+        let column = self.column(filings, site, zone.apex(), at);
+        let scopes = self.covered_below(zone.apex(), site, filings, at);
+        Judged { column, scopes, sites: vec![site] }
+    }
+
+    /// A zone above site domains, such as that of a public suffix: each has its own verdict. The
+    /// zone's own names, which nobody can file, are open to nobody.
+    fn judge_across_sites(&self, zone: &Zone, filings: &FilingStore, at: Instant) -> Judged {
+        let mut judged =
+            Judged { column: self.decide_column(&[], at), scopes: Vec::new(), sites: Vec::new() };
+        for node in zone.nodes() {
+            let owner = [node.relative_name(), zone.apex()].concat();
+            let Some(site) = site_domain::of_wire(&owner) else { continue };
+            let site_name = &owner[site.offset..];
+            let key = SiteKey(site_domain::hash_wire(site_name));
+            if judged.sites.contains(&key) {
+                continue;
+            }
+            judged.sites.push(key);
+            let column = self.column(filings, key, site_name, at);
+            judged.scopes.push(Scope { name: site_name.into(), column });
+            judged.scopes.extend(self.covered_below(site_name, key, filings, at));
+        }
+        judged
+    }
+
+    /// The names below `above` that records of their own cover.
+    fn covered_below(
+        &self,
+        above: &[u8],
+        site: SiteKey,
+        filings: &FilingStore,
+        at: Instant,
+    ) -> Vec<Scope> {
+        let mut scopes: Vec<Scope> = Vec::new();
+        for covered in filings.covered_below(site) {
+            let Ok(name) = Name::parse(covered.as_bytes(), None) else { continue };
+            let name = name.as_wire();
+            let is_new = !scopes.iter().any(|scope| *scope.name == *name);
+            if is_new && name.len() > above.len() && name::suffix_matches(name, above) {
+                let column = self.column(filings, site, name, at);
+                scopes.push(Scope { name: name.into(), column });
+            }
+        }
+        scopes
+    }
+
+    fn column(&self, filings: &FilingStore, site: SiteKey, name: &[u8], at: Instant) -> Column {
+        let mut facts = Vec::new();
+        filings.facts_of(site, &plain_text(name), &mut facts);
+        self.decide_column(&facts, at)
+    }
+
+    fn decide_column(&self, facts: &[Facts], at: Instant) -> Column {
+        let own = decide(facts, at, Target::Own, &self.policy);
+        let other = decide(facts, at, Target::OtherMainland, &self.policy);
+        let seconds = |instant: Instant| u32::try_from(instant.0).unwrap_or(0);
+        let next = |decision: &Decision| decision.next_change.map(seconds);
+        Column {
+            own: own.verdict,
+            other_mainland: other.verdict,
+            since: own.since.map_or(0, seconds),
+            next_change: next(&own).into_iter().chain(next(&other)).min().unwrap_or(0),
+            has_scopes: false,
+        }
+    }
+}
+
+/// True for names at or below the two trees of reverse zones (RFC 1035 §3.5, RFC 3596 §2.5).
+pub fn is_reverse(name: &[u8]) -> bool {
+    [&b"\x07in-addr\x04arpa\0"[..], b"\x03ip6\x04arpa\0"]
+        .iter()
+        .any(|tree| name::suffix_matches(name, tree))
+}
+
+/// A name in wire form as filing records write it: labels with dots between, no final dot.
+pub fn plain_text(wire: &[u8]) -> String {
+    let mut text = String::with_capacity(wire.len());
+    for label in name::labels(wire) {
+        if !text.is_empty() {
+            text.push('.');
+        }
+        text.push_str(&String::from_utf8_lossy(label));
+    }
+    text
+}
