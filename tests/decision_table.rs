@@ -36,7 +36,9 @@ fn row_02_first_filing_in_progress() {
         server.records(&[]);
         server.blocked("site.example", "no-filing");
     }
-    server.records(&[Record::open("site.example").set("application", "first").set("application_status", "approved")]);
+    server.records(&[Record::open("site.example")
+        .set("application", "first")
+        .set("application_status", "approved")]);
     server.opens("site.example");
 }
 
@@ -44,7 +46,8 @@ fn row_02_first_filing_in_progress() {
 fn row_03_added_website_in_progress_leaves_the_subjects_other_sites_open() {
     let first = Record::open("first.example");
     let number = first.get("subject_number").to_owned();
-    let second = Record::applied("second.example", "add-website", "under-review").set("subject_number", &number);
+    let second = Record::applied("second.example", "add-website", "under-review")
+        .set("subject_number", &number);
     let server = hosting(&["first.example", "second.example"], std::slice::from_ref(&first));
     server.opens("www.first.example");
     server.blocked("www.second.example", "no-filing");
@@ -75,7 +78,10 @@ fn row_04_rejected() {
     server.blocked("site.example", "rejected");
     server.blocked("added.example", "rejected");
     let explained = server.beiand(&["explain", "site.example"]);
-    assert!(explained.stdout.contains("照片不清晰"), "the authority's reasons are shown\n{explained}");
+    assert!(
+        explained.stdout.contains("照片不清晰"),
+        "the authority's reasons are shown\n{explained}"
+    );
 }
 
 #[test]
@@ -224,7 +230,8 @@ fn row_11_transfer_in_progress_open_after_the_initial_review() {
     server.records(&[transferring("initial-passed")]);
     server.opens("site.example");
     // The pass lapses after 45 days.
-    server.records(&[transferring("initial-passed").set("application_at", &from_now(-46 * 86_400))]);
+    server
+        .records(&[transferring("initial-passed").set("application_at", &from_now(-46 * 86_400))]);
     server.blocked("site.example", "transfer-in-progress");
 }
 
@@ -306,7 +313,10 @@ fn row_17_restricted() {
         server.opens("site.example");
     }
     // Whoever says it: a restriction on another provider's record closes, too.
-    server.records(&[Record::open("site.example"), Record::elsewhere("site.example").set("restricted", "yes")]);
+    server.records(&[
+        Record::open("site.example"),
+        Record::elsewhere("site.example").set("restricted", "yes"),
+    ]);
     server.blocked("site.example", "restricted");
 }
 
@@ -373,7 +383,10 @@ fn row_22_an_address_is_no_domain_and_reverse_zones_are_never_gated() {
     let reply = server.dig(&["-x", "192.0.2.11"]);
     assert_eq!(reply.types(), ["CNAME", "PTR"], "{reply}");
 
-    common::replace(&server.site.path("filings/20-address.ndjson"), &Record::open("192.0.2.10").line());
+    common::replace(
+        &server.site.path("filings/20-address.ndjson"),
+        &Record::open("192.0.2.10").line(),
+    );
     let checked = server.beiand(&["check"]);
     assert_eq!(checked.code, 1, "{checked}");
     let said = format!("{}{}", checked.stdout, checked.stderr).to_lowercase();
@@ -384,7 +397,10 @@ fn row_22_an_address_is_no_domain_and_reverse_zones_are_never_gated() {
 #[test]
 fn row_23_every_address_overseas() {
     let site = Site::new();
-    site.zone("site.example", "@ A 203.0.113.10\n@ A 203.0.113.11\n@ AAAA 2001:db8:3::10\nwww CNAME @\n");
+    site.zone(
+        "site.example",
+        "@ A 203.0.113.10\n@ A 203.0.113.11\n@ AAAA 2001:db8:3::10\nwww CNAME @\n",
+    );
     site.records(&[]);
     let server = site.start();
     let reply = server.opens("site.example");
@@ -515,9 +531,23 @@ fn the_shipped_domains_show_each_row() {
         }
     }
     let open = [
-        "firstsite", "filed", "changing", "oldname", "movedto", "transferred", "forum", "overseas",
-        "othermainland", "notpointed", "xn--fsqu00a", "wildcard", "delegating", "dname", "chain",
-        "services", "hoster",
+        "firstsite",
+        "filed",
+        "changing",
+        "oldname",
+        "movedto",
+        "transferred",
+        "forum",
+        "overseas",
+        "othermainland",
+        "notpointed",
+        "xn--fsqu00a",
+        "wildcard",
+        "delegating",
+        "dname",
+        "chain",
+        "services",
+        "hoster",
     ];
     for domain in open {
         for name in [format!("{domain}.example"), format!("www.{domain}.example")] {

@@ -76,7 +76,10 @@ impl Site {
         copy_tree(&root.join("zones"), &site.path("zones"));
         copy_tree(&root.join("config/filings"), &site.path("filings"));
         site.gate("exempt_zones", r#"["hoster.example"]"#);
-        site.gate("nameserver_addresses", r#"["192.0.2.53", "192.0.2.54", "2001:db8:1::53", "2001:db8:1::54"]"#);
+        site.gate(
+            "nameserver_addresses",
+            r#"["192.0.2.53", "192.0.2.54", "2001:db8:1::53", "2001:db8:1::54"]"#,
+        );
         site.gate("forum_closed_provinces", r#"["藏"]"#);
         site
     }
@@ -161,7 +164,8 @@ impl Site {
              mainland = [\"198.51.100.0/24\", \"2001:db8:2::/48\"]\n\
              overseas = [\"203.0.113.0/26\", \"2001:db8:3::/48\"]\n",
         );
-        writeln!(text, "[log]\nformat = \"json\"\n[control]\nsocket = {socket:?}").expect("a String");
+        writeln!(text, "[log]\nformat = \"json\"\n[control]\nsocket = {socket:?}")
+            .expect("a String");
         text.push_str(&self.tail);
         text
     }
@@ -415,7 +419,10 @@ impl Server {
                 return reply;
             }
             if Instant::now() > deadline {
-                panic!("dig {args:?} never gave what was wanted; last:\n{reply}\n{}", self.log_text());
+                panic!(
+                    "dig {args:?} never gave what was wanted; last:\n{reply}\n{}",
+                    self.log_text()
+                );
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -535,7 +542,9 @@ fn render(events: &[Value]) -> String {
     for event in events {
         match event {
             Value::String(line) => writeln!(text, "{line}"),
-            event => writeln!(text, "{} {}", event["level"].as_str().unwrap_or(""), event["fields"]),
+            event => {
+                writeln!(text, "{} {}", event["level"].as_str().unwrap_or(""), event["fields"])
+            }
         }
         .expect("a String");
     }
@@ -676,7 +685,8 @@ pub fn dig_at(server: SocketAddr, args: &[&str]) -> Reply {
 
 /// Reads what `dig` printed.
 pub fn parse_dig(text: &str) -> Reply {
-    let mut reply = Reply { raw: text.to_owned(), status: "TIMEOUT".to_owned(), ..Reply::default() };
+    let mut reply =
+        Reply { raw: text.to_owned(), status: "TIMEOUT".to_owned(), ..Reply::default() };
     let mut section = "";
     for line in text.lines() {
         if let Some(header) = line.strip_prefix(";; ->>HEADER<<- ") {
@@ -690,7 +700,9 @@ pub fn parse_dig(text: &str) -> Reply {
             let digits: String = ede.chars().take_while(char::is_ascii_digit).collect();
             let extra = ede.split_once("): (").and_then(|(_, e)| e.strip_suffix(')')).unwrap_or("");
             reply.ede.push((digits.parse().unwrap_or(0), extra.to_owned()));
-        } else if let Some(name) = line.strip_prefix(";; ").and_then(|l| l.strip_suffix(" SECTION:")) {
+        } else if let Some(name) =
+            line.strip_prefix(";; ").and_then(|l| l.strip_suffix(" SECTION:"))
+        {
             section = name;
         } else if line.is_empty() {
             section = "";
