@@ -422,7 +422,7 @@ fn class_chaos_answers_as_configured_only() {
     assert!(reply.status == "REFUSED" && reply.answer.is_empty(), "{reply}");
     drop(server);
     let mut site = Site::new();
-    site.server("version = \"beiand of the test\"").server("id = \"node-7\"");
+    site.server("version = \"beiand of the test\"").server("identity = \"node-7\"");
     let server = open_zone_in(site);
     assert_eq!(
         server.dig(&["-c", "CH", "version.bind", "TXT"]).data("TXT"),
