@@ -1,0 +1,559 @@
+//! What the RFCs ask of an authoritative server (DESIGN 3), through `dig` and raw datagrams
+//! against the real binary. The zones are filed and open, so that the gate plays no part.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use common::{PATIENCE, Record, Server, Site, exchange, query, rdata};
+
+const TRICKY: &str = "\
+@ A 192.0.2.10
+@ MX 10 mail
+@ TXT \"apex\"
+www A 192.0.2.11
+mail A 192.0.2.12
+mail AAAA 2001:db8:1::12
+alias CNAME www
+alias2 CNAME alias
+nowhere CNAME missing
+loop CNAME loop2
+loop2 CNAME loop
+self CNAME self
+a.b.ent A 192.0.2.13
+*.wild A 192.0.2.14
+*.wild MX 10 mail
+present.wild TXT \"here\"
+x.under.wild TXT \"makes under.wild an empty non-terminal\"
+*.wildalias CNAME www
+old DNAME new
+old TXT \"beside\"
+www.new A 192.0.2.15
+long DNAME a23456789012345678901234567890123456789012345678901234567890.b23456789012345678901234567890123456789012345678901234567890.c23456789012345678901234567890123456789012345678901234567890
+child NS ns.child
+child NS ns.other.child
+ns.child A 192.0.2.20
+ns.child AAAA 2001:db8:1::20
+ns.other.child A 192.0.2.21
+outside NS ns1.hoster.example.
+signed NS ns1.hoster.example.
+signed DS 12345 13 2 00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF
+srv SRV 1 1 443 mail
+https HTTPS 1 mail alpn=h2
+unknown TYPE65400 \\# 3 010203
+";
+
+fn large() -> String {
+    // About 3 kB of TXT, and an RRset of addresses that fits beside nothing else.
+    (0..40).map(|i| format!("big TXT \"{i:02} {}\"\n", "x".repeat(70))).collect()
+}
+
+#[track_caller]
+fn open_zone() -> Server {
+    open_zone_in(Site::new())
+}
+
+#[track_caller]
+fn open_zone_in(mut site: Site) -> Server {
+    site.one_port();
+    site.zone("site.example", &format!("{TRICKY}{}", large()));
+    site.zone("target.example", "www A 192.0.2.30\nback CNAME alias2.site.example.\n");
+    site.zone("chain.example", "www CNAME www.target.example.\nback CNAME back.target.example.\nout CNAME www.elsewhere.invalid.\n");
+    site.zone("hosted.site.example", "@ A 192.0.2.31\nwww A 192.0.2.32\n");
+    site.records(&[
+        Record::open("site.example"),
+        Record::open("target.example"),
+        Record::open("chain.example"),
+    ]);
+    site.start()
+}
+
+// --- Finding the answer (RFC 1034 §4.3.2) ------------------------------------------------------
+
+#[test]
+fn positive_nodata_and_nxdomain() {
+    let server = open_zone();
+    let reply = server.dig(&["www.site.example", "A"]);
+    assert_eq!((reply.status.as_str(), reply.aa()), ("NOERROR", true), "{reply}");
+    assert_eq!(reply.data("A"), ["192.0.2.11"], "{reply}");
+    assert!(!reply.flag("ra"), "{reply}");
+    let reply = server.dig(&["www.site.example", "AAAA"]);
+    assert!(reply.is_nodata() && reply.aa(), "{reply}");
+    let reply = server.dig(&["missing.site.example", "A"]);
+    assert_eq!(reply.status, "NXDOMAIN", "{reply}");
+    assert!(reply.aa() && reply.answer.is_empty(), "{reply}");
+    assert_eq!(
+        reply.soa().map(|s| (s.owner.as_str(), s.ttl)),
+        Some(("site.example.", 300)),
+        "{reply}"
+    );
+}
+
+#[test]
+fn empty_non_terminals_are_nodata() {
+    let server = open_zone();
+    for name in ["ent.site.example", "b.ent.site.example", "wild.site.example", "new.site.example"]
+    {
+        let reply = server.dig(&[name, "A"]);
+        assert!(reply.is_nodata(), "RFC 8020: {name} exists\n{reply}");
+    }
+    assert_eq!(server.dig(&["z.ent.site.example", "A"]).status, "NXDOMAIN");
+    assert_eq!(server.dig(&["below.www.site.example", "A"]).status, "NXDOMAIN");
+}
+
+#[test]
+fn wildcards_as_rfc_4592_has_them() {
+    let server = open_zone();
+    let reply = server.dig(&["q.wild.site.example", "A"]);
+    assert_eq!(reply.answer[0].owner, "q.wild.site.example.", "{reply}");
+    assert_eq!(reply.data("A"), ["192.0.2.14"], "{reply}");
+    assert_eq!(server.dig(&["a.b.c.wild.site.example", "A"]).data("A"), ["192.0.2.14"]);
+    assert!(server.dig(&["q.wild.site.example", "TXT"]).is_nodata());
+    // A name that exists hides the wildcard, also by standing below.
+    assert!(server.dig(&["present.wild.site.example", "A"]).is_nodata());
+    assert!(server.dig(&["under.wild.site.example", "A"]).is_nodata());
+    assert_eq!(server.dig(&["q.under.wild.site.example", "A"]).status, "NXDOMAIN");
+    // Asked by its own name it is a name like another.
+    assert_eq!(server.dig(&["*.wild.site.example", "A"]).answer[0].owner, "*.wild.site.example.");
+    let reply = server.dig(&["q.wildalias.site.example", "A"]);
+    assert_eq!(reply.types(), ["CNAME", "A"], "{reply}");
+    assert_eq!(reply.answer[0].owner, "q.wildalias.site.example.", "{reply}");
+}
+
+#[test]
+fn cname_chains_within_a_zone_and_across_hosted_zones() {
+    let server = open_zone();
+    let reply = server.dig(&["alias2.site.example", "A"]);
+    assert_eq!(reply.types(), ["CNAME", "A"], "{reply}");
+    assert_eq!(reply.answer.len(), 3, "{reply}");
+    assert_eq!(reply.answer[0].owner, "alias2.site.example.", "in the chain's order\n{reply}");
+    assert_eq!(server.dig(&["alias2.site.example", "CNAME"]).answer.len(), 1);
+    assert_eq!(server.dig(&["www.chain.example", "A"]).data("A"), ["192.0.2.30"]);
+    assert_eq!(server.dig(&["back.chain.example", "A"]).data("A"), ["192.0.2.11"]);
+    let reply = server.dig(&["out.chain.example", "A"]);
+    assert_eq!((reply.status.as_str(), reply.types()), ("NOERROR", vec!["CNAME"]), "{reply}");
+}
+
+#[test]
+fn the_rcode_is_that_of_the_chains_end() {
+    let server = open_zone();
+    let reply = server.dig(&["nowhere.site.example", "A"]);
+    assert_eq!(reply.status, "NXDOMAIN", "RFC 6604 §3\n{reply}");
+    assert_eq!(reply.types(), ["CNAME"], "{reply}");
+    assert!(reply.soa().is_some(), "{reply}");
+    let reply = server.dig(&["alias.site.example", "AAAA"]);
+    assert_eq!((reply.status.as_str(), reply.types()), ("NOERROR", vec!["CNAME"]), "{reply}");
+    assert!(reply.soa().is_some(), "{reply}");
+}
+
+#[test]
+fn cname_loops_are_bounded() {
+    let server = open_zone();
+    for name in ["loop.site.example", "self.site.example"] {
+        let reply = server.dig(&[name, "A"]);
+        assert_ne!(reply.status, "TIMEOUT", "{reply}");
+        assert!(!reply.answer.is_empty() && reply.answer.len() < 40, "{reply}");
+        assert!(reply.answer.iter().all(|r| r.rtype == "CNAME"), "{reply}");
+    }
+    server.still_answers();
+}
+
+#[test]
+fn dname_substitutes_below_and_not_at_itself() {
+    let server = open_zone();
+    let reply = server.dig(&["www.old.site.example", "A"]);
+    assert_eq!(reply.types(), ["DNAME", "CNAME", "A"], "{reply}");
+    assert_eq!(reply.data("CNAME"), ["www.new.site.example."], "{reply}");
+    assert_eq!(reply.data("A"), ["192.0.2.15"], "{reply}");
+    assert_eq!(server.dig(&["old.site.example", "DNAME"]).data("DNAME"), ["new.site.example."]);
+    assert_eq!(server.dig(&["old.site.example", "TXT"]).data("TXT"), ["\"beside\""]);
+    assert!(server.dig(&["old.site.example", "A"]).is_nodata());
+    assert_eq!(server.dig(&["none.old.site.example", "A"]).status, "NXDOMAIN");
+}
+
+#[test]
+fn dname_whose_result_is_too_long_is_yxdomain() {
+    let server = open_zone();
+    let label = "d".repeat(60);
+    let reply = server.dig(&[&format!("{label}.long.site.example"), "A"]);
+    assert_eq!(reply.status, "YXDOMAIN", "RFC 6672 §2.2\n{reply}");
+    assert_eq!(reply.types(), ["DNAME"], "{reply}");
+}
+
+#[test]
+fn referrals_have_aa_clear_and_their_glue() {
+    let server = open_zone();
+    for (name, rtype) in [
+        ("child.site.example", "A"),
+        ("www.child.site.example", "MX"),
+        ("child.site.example", "NS"),
+    ] {
+        let reply = server.dig(&[name, rtype]);
+        assert_eq!((reply.status.as_str(), reply.aa()), ("NOERROR", false), "{reply}");
+        assert!(reply.answer.is_empty() && reply.soa().is_none(), "{reply}");
+        assert_eq!(
+            rdata(&reply.authority, "NS"),
+            ["ns.child.site.example.", "ns.other.child.site.example."],
+            "{reply}"
+        );
+        assert_eq!(rdata(&reply.additional, "A"), ["192.0.2.20", "192.0.2.21"], "{reply}");
+        assert_eq!(rdata(&reply.additional, "AAAA"), ["2001:db8:1::20"], "{reply}");
+    }
+    // Glue is no answer.
+    let reply = server.dig(&["ns.child.site.example", "A"]);
+    assert!(!reply.aa() && reply.answer.is_empty(), "{reply}");
+    let reply = server.dig(&["outside.site.example", "A"]);
+    assert_eq!(rdata(&reply.authority, "NS"), ["ns1.hoster.example."], "{reply}");
+    assert!(reply.additional.is_empty(), "{reply}");
+}
+
+#[test]
+fn ds_is_answered_at_the_parent_side() {
+    let server = open_zone();
+    let reply = server.dig(&["signed.site.example", "DS"]);
+    assert_eq!((reply.aa(), reply.types()), (true, vec!["DS"]), "{reply}");
+    let reply = server.dig(&["outside.site.example", "DS"]);
+    assert!(reply.is_nodata() && reply.aa(), "{reply}");
+    // At an apex whose parent is here, too.
+    let reply = server.dig(&["hosted.site.example", "DS"]);
+    assert_eq!(reply.soa().map(|s| s.owner.as_str()), Some("site.example."), "{reply}");
+    // At an apex whose parent is not, from the zone itself.
+    let reply = server.dig(&["site.example", "DS"]);
+    assert!(reply.is_nodata(), "{reply}");
+}
+
+#[test]
+fn parent_and_child_both_hosted() {
+    let server = open_zone();
+    let reply = server.dig(&["www.hosted.site.example", "A"]);
+    assert_eq!((reply.aa(), reply.data("A")), (true, vec!["192.0.2.32"]), "{reply}");
+    let reply = server.dig(&["none.hosted.site.example", "A"]);
+    assert_eq!(reply.soa().map(|s| s.owner.as_str()), Some("hosted.site.example."), "{reply}");
+}
+
+#[test]
+fn additional_addresses_come_along() {
+    let server = open_zone();
+    for name in ["site.example MX", "srv.site.example SRV", "https.site.example HTTPS"] {
+        let args: Vec<&str> = name.split(' ').collect();
+        let reply = server.dig(&args);
+        assert_eq!(rdata(&reply.additional, "A"), ["192.0.2.12"], "{reply}");
+        assert_eq!(rdata(&reply.additional, "AAAA"), ["2001:db8:1::12"], "{reply}");
+    }
+}
+
+#[test]
+fn any_is_minimal() {
+    let server = open_zone();
+    let reply = server.dig(&["+notcp", "site.example", "ANY"]);
+    assert_eq!((reply.status.as_str(), reply.aa()), ("NOERROR", true), "{reply}");
+    assert_eq!(reply.types().len(), 1, "RFC 8482: one RRset or HINFO\n{reply}");
+    assert_eq!(server.dig(&["+notcp", "missing.site.example", "ANY"]).status, "NXDOMAIN");
+}
+
+#[test]
+fn unknown_types_are_data_like_any_other() {
+    let server = open_zone();
+    assert_eq!(
+        server.dig(&["unknown.site.example", "TYPE65400"]).data("TYPE65400"),
+        ["\\# 3 010203"]
+    );
+    assert!(server.dig(&["www.site.example", "TYPE65401"]).is_nodata());
+}
+
+#[test]
+fn names_match_in_any_case_and_the_question_keeps_its_own() {
+    let server = open_zone();
+    let reply = server.dig(&["WwW.sItE.eXaMpLe", "A"]);
+    assert_eq!(reply.data("A"), ["192.0.2.11"], "{reply}");
+    assert!(reply.question[0].starts_with("WwW.sItE.eXaMpLe."), "{reply}");
+    assert_eq!(reply.answer[0].owner, "WwW.sItE.eXaMpLe.", "compressed onto the question\n{reply}");
+}
+
+// --- EDNS, truncation, TCP ---------------------------------------------------------------------
+
+#[test]
+fn edns_of_a_higher_version_is_badvers() {
+    let server = open_zone();
+    let reply = server.dig(&["+edns=1", "+noednsnegotiation", "www.site.example", "A"]);
+    assert_eq!(reply.status, "BADVERS", "{reply}");
+    assert!(reply.answer.is_empty(), "{reply}");
+    assert!(reply.edns.as_deref().is_some_and(|e| e.contains("version: 0")), "{reply}");
+}
+
+#[test]
+fn unknown_edns_options_and_flags_are_ignored() {
+    let server = open_zone();
+    let reply =
+        server.dig(&["+ednsopt=65001:0102030405", "+ednsflags=0x00ff", "www.site.example", "A"]);
+    assert_eq!(
+        (reply.status.as_str(), reply.data("A")),
+        ("NOERROR", vec!["192.0.2.11"]),
+        "{reply}"
+    );
+    assert!(!reply.raw.contains("OPT=65001"), "nor sent back\n{reply}");
+    assert!(!reply.raw.contains("MBZ"), "{reply}");
+    let reply = server.dig(&["+dnssec", "www.site.example", "A"]);
+    assert!(reply.edns.as_deref().is_some_and(|e| e.contains("do")), "DO is copied\n{reply}");
+}
+
+#[test]
+fn no_edns_in_the_query_none_in_the_reply() {
+    let server = open_zone();
+    assert!(server.dig(&["+noedns", "www.site.example", "A"]).edns.is_none());
+    let reply = server.dig(&["www.site.example", "A"]);
+    assert!(reply.edns.as_deref().is_some_and(|e| e.contains("udp: 1232")), "RFC 9715\n{reply}");
+}
+
+#[test]
+fn nsid_is_given_where_asked_for() {
+    let mut site = Site::new();
+    site.server("nsid = \"ns7.hoster\"");
+    let server = open_zone_in(site);
+    assert!(server.dig(&["+nsid", "www.site.example", "A"]).raw.contains("ns7.hoster"));
+    assert!(!server.dig(&["www.site.example", "A"]).raw.contains("NSID"));
+}
+
+#[test]
+fn cookies_are_given_and_known_again() {
+    let server = open_zone();
+    let reply = server.dig(&["+cookie=0011223344556677", "www.site.example", "A"]);
+    let cookie = reply
+        .raw
+        .lines()
+        .find_map(|l| l.strip_prefix("; COOKIE: "))
+        .and_then(|l| l.split_whitespace().next())
+        .unwrap_or_else(|| panic!("no cookie\n{reply}"))
+        .to_owned();
+    assert!(cookie.starts_with("0011223344556677") && cookie.len() == 48, "RFC 9018\n{reply}");
+    let reply = server.dig(&[&format!("+cookie={cookie}"), "www.site.example", "A"]);
+    assert_eq!((reply.status.as_str(), reply.raw.contains("(good)")), ("NOERROR", true), "{reply}");
+    // A client cookie of a length that RFC 7873 does not know is FORMERR.
+    let reply = server.dig(&["+nocookie", "+ednsopt=10:001122", "www.site.example", "A"]);
+    assert_eq!(reply.status, "FORMERR", "{reply}");
+}
+
+#[test]
+fn what_does_not_fit_is_truncated_by_whole_rrsets_and_keeps_opt() {
+    let server = open_zone();
+    let reply = server.dig(&["+ignore", "+bufsize=512", "big.site.example", "TXT"]);
+    assert!(reply.flag("tc") && reply.aa(), "{reply}");
+    assert!(reply.answer.is_empty(), "no part of an RRset\n{reply}");
+    assert!(reply.edns.is_some(), "{reply}");
+    let reply = server.dig(&["+ignore", "+noedns", "big.site.example", "TXT"]);
+    assert!(reply.flag("tc") && reply.edns.is_none(), "{reply}");
+    // A client that may take 4,096 bytes still gets no more than 1,232 over UDP.
+    assert!(server.dig(&["+ignore", "+bufsize=4096", "big.site.example", "TXT"]).flag("tc"));
+}
+
+#[test]
+fn dig_comes_back_over_tcp_and_gets_it_all() {
+    let server = open_zone();
+    let reply = server.dig(&["big.site.example", "TXT"]);
+    assert_eq!((reply.answer.len(), reply.flag("tc")), (40, false), "{reply}");
+    assert!(reply.raw.contains("retrying in TCP mode"), "{reply}");
+}
+
+#[test]
+fn tcp_takes_pipelined_queries() {
+    let server = open_zone();
+    let mut stream = TcpStream::connect(server.tcp()).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let mut bytes = Vec::new();
+    for id in 0..50u16 {
+        let message = query(id, "www.site.example", 1);
+        bytes.extend((message.len() as u16).to_be_bytes());
+        bytes.extend(message);
+    }
+    stream.write_all(&bytes).expect("a write");
+    let mut seen: Vec<u16> = (0..50)
+        .map(|_| {
+            let mut length = [0; 2];
+            stream.read_exact(&mut length).expect("a length");
+            let mut message = vec![0; u16::from_be_bytes(length).into()];
+            stream.read_exact(&mut message).expect("a message");
+            assert_eq!(message[3] & 0x0F, 0, "NOERROR");
+            u16::from_be_bytes([message[0], message[1]])
+        })
+        .collect();
+    seen.sort_unstable();
+    assert_eq!(seen, (0..50).collect::<Vec<_>>());
+}
+
+#[test]
+fn tcp_queries_may_arrive_in_crumbs() {
+    let server = open_zone();
+    let mut stream = TcpStream::connect(server.tcp()).expect("a connection");
+    stream.set_nodelay(true).expect("an option");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let message = query(7, "www.site.example", 1);
+    let mut bytes = (message.len() as u16).to_be_bytes().to_vec();
+    bytes.extend(message);
+    for byte in bytes {
+        stream.write_all(&[byte]).expect("a byte");
+    }
+    let mut head = [0; 4];
+    stream.read_exact(&mut head).expect("a reply");
+    assert_eq!(head[2..], [0, 7]);
+}
+
+// --- Opcodes, classes, and what is malformed ---------------------------------------------------
+
+#[test]
+fn other_opcodes_are_notimp() {
+    let server = open_zone();
+    for opcode in ["iquery", "status", "notify", "update", "15"] {
+        let reply = server.dig(&[&format!("+opcode={opcode}"), "+noedns", "site.example", "SOA"]);
+        assert!(matches!(reply.status.as_str(), "NOTIMP" | "REFUSED"), "{opcode}\n{reply}");
+    }
+    let mut packet = query(9, "site.example", 6);
+    packet[2] = 3 << 3;
+    let reply = exchange(server.udp(), &packet).expect("a reply");
+    assert_eq!((reply[2] & 0xF8, reply[3] & 0x0F), (0x80 | 3 << 3, 4), "the opcode is copied");
+}
+
+#[test]
+fn class_chaos_answers_as_configured_only() {
+    let server = open_zone();
+    let reply = server.dig(&["-c", "CH", "version.bind", "TXT"]);
+    assert!(reply.status == "REFUSED" && reply.answer.is_empty(), "{reply}");
+    let reply = server.dig(&["-c", "HS", "site.example", "A"]);
+    assert!(reply.status == "REFUSED" && reply.answer.is_empty(), "{reply}");
+    drop(server);
+    let mut site = Site::new();
+    site.server("version = \"beiand of the test\"").server("identity = \"node-7\"");
+    let server = open_zone_in(site);
+    assert_eq!(
+        server.dig(&["-c", "CH", "version.bind", "TXT"]).data("TXT"),
+        ["\"beiand of the test\""]
+    );
+    assert_eq!(server.dig(&["-c", "CH", "id.server", "TXT"]).data("TXT"), ["\"node-7\""]);
+}
+
+#[test]
+fn transfers_are_refused() {
+    let server = open_zone();
+    let mut packet = query(9, "site.example", 252);
+    let reply = exchange(server.udp(), &packet).expect("a reply");
+    assert!(matches!(reply[3] & 0x0F, 4 | 5) && reply[6..8] == [0, 0], "AXFR over UDP: {reply:?}");
+    packet[1] = 10;
+    let mut stream = TcpStream::connect(server.tcp()).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.write_all(&(packet.len() as u16).to_be_bytes()).expect("a write");
+    stream.write_all(&packet).expect("a write");
+    let mut head = [0; 14];
+    stream.read_exact(&mut head).expect("a reply");
+    assert!(matches!(head[5] & 0x0F, 4 | 5), "{head:?}");
+    assert_eq!(head[8..10], [0, 0], "no record leaves");
+}
+
+#[test]
+fn what_is_no_query_gets_no_answer() {
+    let server = open_zone();
+    let mut response = query(9, "www.site.example", 1);
+    response[2] |= 0x80;
+    for packet in [&response[..], &[], &[0], &[0, 9, 0, 0, 0, 1, 0, 0, 0, 0, 0]] {
+        assert_eq!(exchange(server.udp(), packet), None, "{packet:?}");
+    }
+}
+
+#[test]
+fn qdcount_other_than_one_is_formerr() {
+    let server = open_zone();
+    for count in [0u8, 2, 255] {
+        let mut packet = query(9, "www.site.example", 1);
+        packet[5] = count;
+        let reply = exchange(server.udp(), &packet).expect("a reply");
+        assert_eq!(reply[..2], [0, 9]);
+        assert_eq!(reply[3] & 0x0F, 1, "RFC 9619: {reply:?}");
+        assert!(reply.len() <= packet.len(), "never larger than what was sent");
+    }
+}
+
+#[test]
+fn malformed_packets_are_formerr_or_nothing_and_never_large() {
+    let server = open_zone();
+    let good = query(9, "www.site.example", 1);
+    let mut cases: Vec<(&str, Vec<u8>)> = Vec::new();
+    for cut in 12..good.len() {
+        cases.push(("cut off", good[..cut].to_vec()));
+    }
+    let header = [0u8, 9, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    let with = |tail: &[u8]| [&header[..], tail].concat();
+    cases.push(("pointer to itself", with(&[0xC0, 12, 0, 1, 0, 1])));
+    cases.push(("pointer into the header", with(&[0xC0, 0, 0, 1, 0, 1])));
+    cases.push(("pointer forward", with(&[0xC0, 40, 0, 1, 0, 1])));
+    cases.push(("label type 0x40", with(&[0x41, b'a', 0, 0, 1, 0, 1])));
+    cases.push(("label past the end", with(&[63, b'a', 0, 0, 1])));
+    let mut long = Vec::new();
+    for _ in 0..5 {
+        long.push(60);
+        long.extend([b'a'; 60]);
+    }
+    long.extend([0, 0, 1, 0, 1]);
+    cases.push(("name of more than 255 bytes", with(&long)));
+    let opt = |rdlen: u16, rdata: &[u8]| {
+        let mut packet = good.clone();
+        packet[11] = 1;
+        packet.extend([0, 0, 41, 4, 208, 0, 0, 0, 0]);
+        packet.extend(rdlen.to_be_bytes());
+        packet.extend(rdata);
+        packet
+    };
+    cases.push(("OPT longer than the packet", opt(40, &[0; 4])));
+    cases.push(("option longer than OPT", opt(4, &[0, 3, 0, 9])));
+    cases.push(("half an option", opt(3, &[0, 3, 0])));
+    let mut two = opt(0, &[]);
+    two[11] = 2;
+    two.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
+    cases.push(("two OPT records", two));
+    let mut named = good.clone();
+    named[11] = 1;
+    named.extend([1, b'x', 0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
+    cases.push(("OPT with a name", named));
+    let mut counts = good.clone();
+    counts[10..12].copy_from_slice(&[0xFF, 0xFF]);
+    cases.push(("65,535 additional records that are not there", counts));
+    for (what, packet) in &cases {
+        if let Some(reply) = exchange(server.udp(), packet) {
+            assert_eq!(reply[..2], [0, 9], "{what}");
+            assert_eq!(reply[3] & 0x0F, 1, "{what}: FORMERR; {reply:?}");
+            assert!(reply.len() <= packet.len().max(12) + 11, "{what}: no amplification");
+        }
+    }
+    server.still_answers();
+}
+
+#[test]
+fn arbitrary_bytes_never_end_the_server() {
+    let server = open_zone();
+    // A fixed generator: the same packets in each run.
+    let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut random = move || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed
+    };
+    let good = query(9, "www.old.site.example", 1);
+    for _ in 0..2_000 {
+        let mut packet = good.clone();
+        for _ in 0..1 + random() % 4 {
+            let at = 2 + random() as usize % (packet.len() - 2);
+            packet[at] = random() as u8;
+        }
+        let _ = exchange(server.udp(), &packet);
+    }
+    server.still_answers();
+}
+
+#[test]
+fn flags_of_the_query_are_copied_or_cleared() {
+    let server = open_zone();
+    let reply = server.dig(&["+recurse", "+cdflag", "+adflag", "www.site.example", "A"]);
+    assert!(reply.flag("rd") && reply.flag("cd"), "copied\n{reply}");
+    assert!(!reply.flag("ra") && !reply.flag("ad"), "not claimed\n{reply}");
+    let reply = server.dig(&["+zflag", "www.site.example", "A"]);
+    assert!(!reply.raw.contains("MBZ"), "{reply}");
+}

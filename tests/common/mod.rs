@@ -1,0 +1,809 @@
+//! The harness of the integration tests: a folder with configuration, zones and filings, the real
+//! `beiand` serving it on ports of its own, and the real `dig` asking.
+//!
+//! Nothing here sleeps to wait for the server: [`Server::dig_until`] and [`eventually`] poll for
+//! what a user would see, and [`Server::reload`] returns when a change is being answered.
+
+#![allow(dead_code, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::fs;
+use std::io::{BufRead, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long a poll goes on before the test fails. Generous, so that a busy machine fails nothing.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// `filings.provider` in the tests.
+pub const PROVIDER: &str = "hoster";
+/// The notice addresses.
+pub const NOTICE_IPV4: &str = "203.0.113.80";
+pub const NOTICE_IPV6: &str = "2001:db8::80";
+/// The notice TTL.
+pub const NOTICE_TTL: u32 = 60;
+
+// --- The folder --------------------------------------------------------------------------------
+
+/// A temporary folder with `beiand.toml`, `zones/` and `filings/`.
+pub struct Site {
+    dir: TempDir,
+    listen: String,
+    server: Vec<String>,
+    filings: Vec<String>,
+    gate: BTreeMap<String, String>,
+    tail: String,
+}
+
+impl Default for Site {
+    fn default() -> Site {
+        Site::new()
+    }
+}
+
+impl Site {
+    pub fn new() -> Site {
+        let dir = tempfile::Builder::new().prefix("beiand-test-").tempdir().expect("a temp folder");
+        for folder in ["zones", "filings"] {
+            fs::create_dir(dir.path().join(folder)).expect("a folder in a fresh one");
+        }
+        let gate = [
+            ("notice_ipv4", format!("[\"{NOTICE_IPV4}\"]")),
+            ("notice_ipv6", format!("[\"{NOTICE_IPV6}\"]")),
+            ("notice_ttl", NOTICE_TTL.to_string()),
+        ];
+        Site {
+            dir,
+            listen: "\"127.0.0.1:0\"".to_owned(),
+            server: Vec::new(),
+            filings: Vec::new(),
+            gate: gate.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+            tail: String::new(),
+        }
+    }
+
+    /// The repository's own zones and filings instead of empty folders.
+    pub fn shipped() -> Site {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut site = Site::new();
+        copy_tree(&root.join("zones"), &site.path("zones"));
+        copy_tree(&root.join("config/filings"), &site.path("filings"));
+        site.gate("exempt_zones", r#"["hoster.example"]"#);
+        site.gate(
+            "nameserver_addresses",
+            r#"["192.0.2.53", "192.0.2.54", "2001:db8:1::53", "2001:db8:1::54"]"#,
+        );
+        site.gate("forum_closed_provinces", r#"["藏"]"#);
+        site
+    }
+
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.dir.path().join(below)
+    }
+
+    /// Sets a key of `[gate]`; the value as TOML text.
+    pub fn gate(&mut self, key: &str, value: &str) -> &mut Site {
+        self.gate.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Adds a line to `[server]`.
+    pub fn server(&mut self, line: &str) -> &mut Site {
+        self.server.push(line.to_owned());
+        self
+    }
+
+    /// Adds a line to `[filings]`.
+    pub fn filings_setting(&mut self, line: &str) -> &mut Site {
+        self.filings.push(line.to_owned());
+        self
+    }
+
+    /// Appends text to the configuration, for other tables.
+    pub fn config_tail(&mut self, text: &str) -> &mut Site {
+        self.tail.push_str(text);
+        self.tail.push('\n');
+        self
+    }
+
+    /// UDP and TCP on the same free port, for clients that retry over TCP.
+    pub fn one_port(&mut self) -> &mut Site {
+        self.listen = format!("\"127.0.0.1:{}\"", free_port());
+        self
+    }
+
+    /// Replaces the list of listen addresses; TOML text of the elements.
+    pub fn listen(&mut self, elements: &str) -> &mut Site {
+        self.listen = elements.to_owned();
+        self
+    }
+
+    /// Writes `zones/<origin>.zone`: a SOA and two NS as every zone has them, then `body`.
+    pub fn zone(&self, origin: &str, body: &str) -> &Site {
+        replace(&self.path(&format!("zones/{origin}.zone")), &zone_text(origin, 1, body));
+        self
+    }
+
+    /// A zone whose apex and `www` have an address of ours.
+    pub fn plain_zone(&self, origin: &str) -> &Site {
+        self.zone(origin, PLAIN)
+    }
+
+    /// Writes `filings/10.ndjson`.
+    pub fn records(&self, records: &[Record]) -> &Site {
+        replace(&self.path("filings/10.ndjson"), &ndjson(records));
+        self
+    }
+
+    /// The text of the configuration as it stands.
+    pub fn config(&self) -> String {
+        let mut text = String::new();
+        let socket = self.path("beiand.sock");
+        writeln!(text, "[server]\nlisten = [{}]\nworkers = 1", self.listen).expect("a String");
+        for line in &self.server {
+            writeln!(text, "{line}").expect("a String");
+        }
+        text.push_str("[zones]\npath = \"zones\"\n[filings]\npath = \"filings\"\n");
+        writeln!(text, "provider = \"{PROVIDER}\"").expect("a String");
+        for line in &self.filings {
+            writeln!(text, "{line}").expect("a String");
+        }
+        text.push_str("[gate]\n");
+        for (key, value) in &self.gate {
+            writeln!(text, "{key} = {value}").expect("a String");
+        }
+        text.push_str(
+            "[regions]\nown = [\"192.0.2.0/24\", \"2001:db8:1::/48\"]\n\
+             mainland = [\"198.51.100.0/24\", \"2001:db8:2::/48\"]\n\
+             overseas = [\"203.0.113.0/26\", \"2001:db8:3::/48\"]\n",
+        );
+        writeln!(text, "[log]\nformat = \"json\"\n[control]\nsocket = {socket:?}")
+            .expect("a String");
+        text.push_str(&self.tail);
+        text
+    }
+
+    /// Writes `beiand.toml` and returns its path.
+    pub fn write_config(&self) -> PathBuf {
+        let path = self.path("beiand.toml");
+        replace(&path, &self.config());
+        path
+    }
+
+    /// Runs `beiand <args> --config <file>` to its end.
+    pub fn beiand(&self, args: &[&str]) -> Ran {
+        let config = self.write_config();
+        run_beiand(args, &config)
+    }
+
+    /// Starts `beiand serve` and waits until it says that it is ready.
+    #[track_caller]
+    pub fn start(self) -> Server {
+        Server::start(self)
+    }
+}
+
+/// The body of a zone with an address of ours at its apex and at `www`.
+pub const PLAIN: &str = "@ A 192.0.2.10\n@ AAAA 2001:db8:1::10\n@ MX 10 mx.hoster.example.\n@ TXT \"v=spf1 -all\"\nwww A 192.0.2.10\n";
+
+/// A zone file: SOA (negative TTL 300) and NS, then `body`.
+pub fn zone_text(origin: &str, serial: u32, body: &str) -> String {
+    format!(
+        "$ORIGIN {origin}.\n$TTL 3600\n\
+         @ SOA ns1.hoster.example. hostmaster.hoster.example. {serial} 14400 3600 1209600 300\n\
+         @ NS ns1.hoster.example.\n@ NS ns2.hoster.example.\n{body}\n"
+    )
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).unwrap_or_else(|e| panic!("{}: {e}", from.display())) {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("a copy");
+        }
+    }
+}
+
+// --- Filing records ----------------------------------------------------------------------------
+
+/// One filing record, by the field names of the filing files.
+#[derive(Clone, Debug)]
+pub struct Record(BTreeMap<&'static str, String>);
+
+impl Record {
+    /// A record with a domain and nothing else.
+    pub fn bare(domain: &str) -> Record {
+        Record(BTreeMap::from([("domain", domain.to_owned())]))
+    }
+
+    /// In force, held here, synced: row 5.
+    pub fn open(domain: &str) -> Record {
+        Record::in_force(domain).set("synced_at", "2024-05-01T18:00:00+08:00")
+    }
+
+    /// In force, held here, not synced: row 6.
+    pub fn in_force(domain: &str) -> Record {
+        Record::numbered(domain)
+            .set("status", "in-force")
+            .set("approved_at", "2024-05-01T10:00:00+08:00")
+            .set("provider", PROVIDER)
+    }
+
+    /// In force with another provider: row 10.
+    pub fn elsewhere(domain: &str) -> Record {
+        Record::in_force(domain).set("provider", "othercloud")
+    }
+
+    /// Never approved, an application for it running: rows 2 to 4.
+    pub fn applied(domain: &str, application: &str, status: &str) -> Record {
+        Record::bare(domain)
+            .set("subject", &format!("owner of {domain}"))
+            .set("nature", "enterprise")
+            .set("status", "none")
+            .set("provider", PROVIDER)
+            .set("application", application)
+            .set("application_status", status)
+            .set("application_at", "2024-06-01T10:00:00+08:00")
+    }
+
+    fn numbered(domain: &str) -> Record {
+        // A number of its own for each domain, so that no two tests' domains share a subject.
+        let serial = domain.bytes().fold(7u64, |h, b| h.wrapping_mul(31).wrapping_add(b.into()));
+        let number = format!("京ICP备2024{:06}号", serial % 1_000_000);
+        Record::bare(domain)
+            .set("subject_number", &number)
+            .set("site_number", &format!("{number}-1"))
+            .set("subject", &format!("owner of {domain}"))
+            .set("nature", "enterprise")
+    }
+
+    pub fn set(mut self, field: &'static str, value: &str) -> Record {
+        self.0.insert(field, value.to_owned());
+        self
+    }
+
+    pub fn without(mut self, field: &str) -> Record {
+        self.0.remove(field);
+        self
+    }
+
+    pub fn get(&self, field: &str) -> &str {
+        self.0.get(field).map_or("", String::as_str)
+    }
+
+    /// As a line of NDJSON, with its newline.
+    pub fn line(&self) -> String {
+        format!("{}\n", serde_json::to_string(&self.0).expect("strings"))
+    }
+}
+
+/// A record that no test asks for: a file that holds it never becomes empty.
+pub fn anchor() -> Record {
+    Record::open("anchor.example")
+}
+
+/// NDJSON of the records after [`anchor`].
+pub fn ndjson(records: &[Record]) -> String {
+    let mut text = anchor().line();
+    for record in records {
+        text.push_str(&record.line());
+    }
+    text
+}
+
+/// An instant so many seconds from now, as the files write it.
+pub fn from_now(seconds: i64) -> String {
+    let at = jiff::Timestamp::now().as_second() + seconds;
+    jiff::Timestamp::from_second(at).expect("a moment near now").to_string()
+}
+
+// --- Writing files -----------------------------------------------------------------------------
+
+/// Writes beside the file and renames over it.
+pub fn replace(path: &Path, text: &str) {
+    let aside = path.with_file_name(format!(
+        ".{}.tmp",
+        path.file_name().and_then(|n| n.to_str()).expect("a file name in UTF-8")
+    ));
+    fs::write(&aside, text).unwrap_or_else(|e| panic!("{}: {e}", aside.display()));
+    fs::rename(&aside, path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+}
+
+/// Truncates and writes in place, then closes.
+pub fn rewrite(path: &Path, text: &str) {
+    fs::write(path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+}
+
+/// Appends and closes.
+pub fn append(path: &Path, text: &str) {
+    let mut file = fs::OpenOptions::new()
+        .append(true)
+        .open(path)
+        .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    file.write_all(text.as_bytes()).expect("an append");
+}
+
+// --- The server --------------------------------------------------------------------------------
+
+/// A running `beiand serve`. Dropping it sends SIGTERM and waits.
+pub struct Server {
+    pub site: Site,
+    child: Child,
+    udp: SocketAddr,
+    tcp: SocketAddr,
+    log: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Server {
+    #[track_caller]
+    fn start(site: Site) -> Server {
+        let config = site.write_config();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_beiand"))
+            .args(["serve", "--config"])
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("beiand starts");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let stderr = child.stderr.take().expect("stderr was piped");
+        let sink = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let event = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                lock(&sink).push(event);
+            }
+        });
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if lock(&log).iter().any(|e| message(e) == "ready") {
+                break;
+            }
+            if let Some(status) = child.try_wait().expect("a child") {
+                panic!("beiand ended before it was ready: {status}\n{}", render(&lock(&log)));
+            }
+            if Instant::now() > deadline {
+                let _ = child.kill();
+                panic!("beiand never said \"ready\"\n{}", render(&lock(&log)));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let address = |transport: &str| -> SocketAddr {
+            lock(&log)
+                .iter()
+                .find(|e| message(e) == "listening" && e["fields"]["transport"] == transport)
+                .and_then(|e| e["fields"]["address"].as_str()?.parse().ok())
+                .unwrap_or_else(|| panic!("no address for {transport}\n{}", render(&lock(&log))))
+        };
+        let (udp, tcp) = (address("udp"), address("tcp"));
+        Server { site, child, udp, tcp, log }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn udp(&self) -> SocketAddr {
+        self.udp
+    }
+
+    pub fn tcp(&self) -> SocketAddr {
+        self.tcp
+    }
+
+    /// Asks with `dig`; the arguments after the server and the port.
+    pub fn dig(&self, args: &[&str]) -> Reply {
+        let address = if args.contains(&"+tcp") { self.tcp } else { self.udp };
+        dig_at(address, args)
+    }
+
+    /// Asks until the reply is as wanted; fails with the last reply and the log.
+    #[track_caller]
+    pub fn dig_until(&self, args: &[&str], wanted: impl Fn(&Reply) -> bool) -> Reply {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let reply = self.dig(args);
+            if wanted(&reply) {
+                return reply;
+            }
+            if Instant::now() > deadline {
+                panic!(
+                    "dig {args:?} never gave what was wanted; last:\n{reply}\n{}",
+                    self.log_text()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until the name's A query gives the notice address for this reason.
+    #[track_caller]
+    pub fn blocked(&self, name: &str, reason: &str) -> Reply {
+        let text = format!("icp:{reason}");
+        self.dig_until(&[name, "A"], |r| {
+            r.is_notice() && r.ede.iter().any(|(_, extra)| *extra == text)
+        })
+    }
+
+    /// Waits until the name's A query gives addresses other than the notice, and no EDE.
+    #[track_caller]
+    pub fn opens(&self, name: &str) -> Reply {
+        self.dig_until(&[name, "A"], |r| {
+            !r.data("A").is_empty() && !r.is_notice() && r.ede.is_empty()
+        })
+    }
+
+    /// Replaces `filings/10.ndjson` by rename.
+    pub fn records(&self, records: &[Record]) {
+        self.site.records(records);
+    }
+
+    /// `beiand reload --wait`: returns when what stands on disk is being answered.
+    pub fn reload(&self, more: &[&str]) -> Ran {
+        let mut args = vec!["reload", "--wait"];
+        args.extend(more);
+        run_beiand(&args, &self.site.path("beiand.toml"))
+    }
+
+    /// As [`Server::reload`], and it must have gone well.
+    #[track_caller]
+    pub fn reloaded(&self) {
+        let ran = self.reload(&[]);
+        assert_eq!(ran.code, 0, "beiand reload --wait\n{ran}\n{}", self.log_text());
+    }
+
+    /// Runs a verb of `beiand` with this server's configuration.
+    pub fn beiand(&self, args: &[&str]) -> Ran {
+        run_beiand(args, &self.site.path("beiand.toml"))
+    }
+
+    pub fn signal(&self, signal: libc::c_int) {
+        // SAFETY: kill(2) takes two integers; the pid is that of our child, not yet waited for.
+        unsafe { libc::kill(self.child.id() as libc::pid_t, signal) };
+    }
+
+    /// How many events the log holds now; a mark for [`Server::logged`].
+    pub fn log_mark(&self) -> usize {
+        lock(&self.log).len()
+    }
+
+    /// Waits for an event after the mark.
+    #[track_caller]
+    pub fn logged(&self, mark: usize, wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(event) = lock(&self.log).iter().skip(mark).find(|e| wanted(e)) {
+                return event.clone();
+            }
+            if Instant::now() > deadline {
+                panic!("the log never said what was wanted\n{}", self.log_text());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub fn log_text(&self) -> String {
+        render(&lock(&self.log))
+    }
+
+    /// Sends a datagram and then an ordinary query; what came back for the first, if anything
+    /// did. One worker takes them in order, so that silence is told from slowness.
+    #[track_caller]
+    pub fn send_raw(&self, packet: &[u8]) -> Option<Vec<u8>> {
+        exchange(self.udp, packet)
+    }
+
+    /// That the server still answers, after whatever was done to it.
+    #[track_caller]
+    pub fn still_answers(&self) {
+        let reply = self.dig(&["version.of.nothing.invalid", "A"]);
+        assert_eq!(reply.status, "REFUSED", "the server is gone?\n{reply}\n{}", self.log_text());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.signal(libc::SIGTERM);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < deadline {
+            if let Ok(Some(_)) = self.child.try_wait() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lock(log: &Mutex<Vec<Value>>) -> MutexGuard<'_, Vec<Value>> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The message of a log event.
+pub fn message(event: &Value) -> &str {
+    event["fields"]["message"].as_str().unwrap_or("")
+}
+
+fn render(events: &[Value]) -> String {
+    let mut text = String::from("--- log of beiand ---\n");
+    for event in events {
+        match event {
+            Value::String(line) => writeln!(text, "{line}"),
+            event => {
+                writeln!(text, "{} {}", event["level"].as_str().unwrap_or(""), event["fields"])
+            }
+        }
+        .expect("a String");
+    }
+    text
+}
+
+/// What a finished `beiand` said.
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl fmt::Display for Ran {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exit {}\n{}\n{}", self.code, self.stdout, self.stderr)
+    }
+}
+
+fn run_beiand(args: &[&str], config: &Path) -> Ran {
+    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_beiand"))
+        .args(args)
+        .arg("--config")
+        .arg(config)
+        .stdin(Stdio::null())
+        .output()
+        .expect("beiand starts");
+    Ran {
+        code: status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&stderr).into_owned(),
+    }
+}
+
+// --- dig ---------------------------------------------------------------------------------------
+
+/// A record as `dig` prints it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rr {
+    pub owner: String,
+    pub ttl: u32,
+    pub class: String,
+    pub rtype: String,
+    pub rdata: String,
+}
+
+/// A reply as `dig` prints it. `status` is `TIMEOUT` where none came.
+#[derive(Clone, Debug, Default)]
+pub struct Reply {
+    pub status: String,
+    pub flags: Vec<String>,
+    pub question: Vec<String>,
+    pub answer: Vec<Rr>,
+    pub authority: Vec<Rr>,
+    pub additional: Vec<Rr>,
+    /// The OPT record's line, without it `None`.
+    pub edns: Option<String>,
+    /// Extended errors: code and text.
+    pub ede: Vec<(u16, String)>,
+    pub raw: String,
+}
+
+impl Reply {
+    pub fn aa(&self) -> bool {
+        self.flag("aa")
+    }
+
+    pub fn flag(&self, flag: &str) -> bool {
+        self.flags.iter().any(|f| f == flag)
+    }
+
+    /// RDATA of the answer's records of a type, sorted.
+    pub fn data(&self, rtype: &str) -> Vec<&str> {
+        rdata(&self.answer, rtype)
+    }
+
+    /// Types in the answer section, in their order, without repeats.
+    pub fn types(&self) -> Vec<&str> {
+        let mut types: Vec<&str> = self.answer.iter().map(|r| r.rtype.as_str()).collect();
+        types.dedup();
+        types
+    }
+
+    /// The addresses in the answer are the notice's, and nothing else.
+    pub fn is_notice(&self) -> bool {
+        let mut addresses =
+            self.answer.iter().filter(|r| r.rtype == "A" || r.rtype == "AAAA").peekable();
+        addresses.peek().is_some()
+            && addresses.all(|r| r.rdata == NOTICE_IPV4 || r.rdata == NOTICE_IPV6)
+    }
+
+    /// NOERROR with an empty answer and a SOA beside it.
+    pub fn is_nodata(&self) -> bool {
+        self.status == "NOERROR" && self.answer.is_empty() && self.soa().is_some()
+    }
+
+    /// The SOA of the authority section.
+    pub fn soa(&self) -> Option<&Rr> {
+        self.authority.iter().find(|r| r.rtype == "SOA")
+    }
+
+    /// Every word of the reply but the question's: for "this must not leak".
+    pub fn mentions(&self, text: &str) -> bool {
+        [&self.answer, &self.authority, &self.additional]
+            .into_iter()
+            .flatten()
+            .any(|r| r.rdata.contains(text) || r.owner.contains(text))
+    }
+}
+
+/// RDATA of the records of a type, sorted.
+pub fn rdata<'r>(records: &'r [Rr], rtype: &str) -> Vec<&'r str> {
+    let mut found: Vec<&str> =
+        records.iter().filter(|r| r.rtype == rtype).map(|r| r.rdata.as_str()).collect();
+    found.sort_unstable();
+    found
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.raw)
+    }
+}
+
+/// Asks a server with `dig`.
+pub fn dig_at(server: SocketAddr, args: &[&str]) -> Reply {
+    let output = Command::new("dig")
+        .env("LC_ALL", "C")
+        .arg(format!("@{}", server.ip()))
+        .args(["-p", &server.port().to_string()])
+        .args(["+norecurse", "+time=3", "+tries=2"])
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .expect("dig is installed (package bind9-dnsutils)");
+    parse_dig(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// Reads what `dig` printed.
+pub fn parse_dig(text: &str) -> Reply {
+    let mut reply =
+        Reply { raw: text.to_owned(), status: "TIMEOUT".to_owned(), ..Reply::default() };
+    let mut section = "";
+    for line in text.lines() {
+        if let Some(header) = line.strip_prefix(";; ->>HEADER<<- ") {
+            reply.status = field(header, "status: ").to_owned();
+        } else if let Some(flags) = line.strip_prefix(";; flags:") {
+            let flags = flags.split(';').next().unwrap_or("");
+            reply.flags = flags.split_whitespace().map(str::to_owned).collect();
+        } else if let Some(edns) = line.strip_prefix("; EDNS: ") {
+            reply.edns = Some(edns.to_owned());
+        } else if let Some(ede) = line.strip_prefix("; EDE: ") {
+            let digits: String = ede.chars().take_while(char::is_ascii_digit).collect();
+            let extra = ede.split_once("): (").and_then(|(_, e)| e.strip_suffix(')')).unwrap_or("");
+            reply.ede.push((digits.parse().unwrap_or(0), extra.to_owned()));
+        } else if let Some(name) =
+            line.strip_prefix(";; ").and_then(|l| l.strip_suffix(" SECTION:"))
+        {
+            section = name;
+        } else if line.is_empty() {
+            section = "";
+        } else if section == "QUESTION" {
+            reply.question.push(line.trim_start_matches(';').to_owned());
+        } else if !line.starts_with(';') {
+            let Some(record) = parse_rr(line) else { continue };
+            match section {
+                "ANSWER" => reply.answer.push(record),
+                "AUTHORITY" => reply.authority.push(record),
+                "ADDITIONAL" => reply.additional.push(record),
+                _ => {}
+            }
+        }
+    }
+    reply
+}
+
+fn field<'t>(header: &'t str, name: &str) -> &'t str {
+    header.split_once(name).map_or("", |(_, rest)| rest.split(',').next().unwrap_or("")).trim()
+}
+
+fn parse_rr(line: &str) -> Option<Rr> {
+    let (owner, rest) = word(line)?;
+    let (ttl, rest) = word(rest)?;
+    let (class, rest) = word(rest)?;
+    let (rtype, rest) = word(rest).unwrap_or((rest, ""));
+    Some(Rr {
+        owner: owner.to_owned(),
+        ttl: ttl.parse().ok()?,
+        class: class.to_owned(),
+        rtype: rtype.to_owned(),
+        rdata: rest.trim().to_owned(),
+    })
+}
+
+fn word(text: &str) -> Option<(&str, &str)> {
+    text.trim_start().split_once(|c: char| c.is_ascii_whitespace())
+}
+
+// --- Odds and ends -----------------------------------------------------------------------------
+
+/// Polls until the condition holds.
+#[track_caller]
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "never came true: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A port that is free for UDP and TCP on 127.0.0.1 now.
+pub fn free_port() -> u16 {
+    loop {
+        let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = tcp.local_addr().expect("a bound socket").port();
+        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Sends a datagram and after it a query that any server answers; returns what came back for the
+/// first. The first one's id must not be 0xFEED.
+#[track_caller]
+pub fn exchange(server: SocketAddr, packet: &[u8]) -> Option<Vec<u8>> {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    socket.connect(server).expect("a loopback address");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    socket.send(packet).expect("a datagram");
+    socket.send(&query(0xFEED, "after.invalid", 1)).expect("a datagram");
+    let mut first = None;
+    loop {
+        let mut buffer = [0; 65_535];
+        let length = socket.recv(&mut buffer).expect("an answer to the ordinary query");
+        if buffer[..2] == [0xFE, 0xED] {
+            return first;
+        }
+        first = Some(buffer[..length].to_vec());
+    }
+}
+
+/// A query message: header with RD clear, one question, no EDNS.
+pub fn query(id: u16, name: &str, qtype: u16) -> Vec<u8> {
+    let mut packet = Vec::new();
+    packet.extend(id.to_be_bytes());
+    packet.extend([0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    packet.extend(wire_name(name));
+    packet.extend(qtype.to_be_bytes());
+    packet.extend([0, 1]);
+    packet
+}
+
+/// A name in wire form; no escapes.
+pub fn wire_name(name: &str) -> Vec<u8> {
+    let mut wire = Vec::new();
+    for label in name.split('.').filter(|l| !l.is_empty()) {
+        wire.push(u8::try_from(label.len()).expect("a label of at most 63 bytes"));
+        wire.extend(label.as_bytes());
+    }
+    wire.push(0);
+    wire
+}

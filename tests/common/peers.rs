@@ -1,0 +1,164 @@
+//! Knot DNS and NSD from the distribution's packages, each on a free loopback port with a folder
+//! of its own: what beiand is compared with. Ended when dropped.
+
+#![allow(dead_code, missing_docs)]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A zone: its origin without the final dot, and its master file.
+#[derive(Clone, Debug)]
+pub struct ZoneFile {
+    pub origin: String,
+    pub file: PathBuf,
+}
+
+/// A running name server of somebody else's.
+pub struct Peer {
+    pub name: &'static str,
+    pub address: SocketAddr,
+    pub config: PathBuf,
+    child: Child,
+}
+
+impl Peer {
+    /// The process that was started; it may have children that do the work.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until the server answers for the zone; how long that took.
+    pub fn wait_for(&mut self, origin: &str, patience: Duration) -> Duration {
+        let begun = Instant::now();
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        socket.connect(self.address).expect("a loopback address");
+        socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");
+        let mut query = vec![0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for label in origin.split('.') {
+            query.push(label.len() as u8);
+            query.extend(label.as_bytes());
+        }
+        query.extend([0, 0, 6, 0, 1]);
+        let mut buffer = [0; 1_500];
+        loop {
+            let answered = socket.send(&query).is_ok()
+                && socket.recv(&mut buffer).is_ok_and(|length| length > 12)
+                && buffer[3] & 0x0F == 0
+                && buffer[7] > 0;
+            if answered {
+                return begun.elapsed();
+            }
+            if let Ok(Some(status)) = self.child.try_wait() {
+                panic!("{} ended at once: {status}; see {}", self.name, self.config.display());
+            }
+            assert!(begun.elapsed() < patience, "{} does not answer for {origin}", self.name);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // SAFETY: kill(2) takes two integers; the pid is our child's, not yet waited for.
+        unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < deadline {
+            if let Ok(Some(_)) = self.child.try_wait() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts Knot DNS in the folder.
+pub fn knot(folder: &Path, zones: &[ZoneFile], core: Option<usize>) -> Peer {
+    let port = free_port();
+    fs::create_dir_all(folder).expect("a folder");
+    let mut text = format!(
+        "server:\n    rundir: {folder:?}\n    listen: 127.0.0.1@{port}\n    udp-workers: 1\n    tcp-workers: 1\n    background-workers: 1\n    automatic-acl: off\n\
+         log:\n  - target: {log:?}\n    any: warning\n\
+         database:\n    storage: {db:?}\n\
+         template:\n  - id: default\n    zonefile-sync: -1\n    zonefile-load: whole\n    journal-content: none\n    semantic-checks: off\n\
+         zone:\n",
+        log = folder.join("knot.log"),
+        db = folder.join("db"),
+    );
+    for zone in zones {
+        writeln!(text, "  - domain: {}\n    file: {:?}", zone.origin, zone.file).expect("a String");
+    }
+    let config = folder.join("knot.conf");
+    fs::write(&config, text).expect("a file");
+    let command = ["knotd", "-c", config.to_str().expect("UTF-8")];
+    Peer { name: "Knot", address: at(port), child: start(&command, core, "knot"), config }
+}
+
+/// Starts NSD in the folder.
+pub fn nsd(folder: &Path, zones: &[ZoneFile], core: Option<usize>) -> Peer {
+    let port = free_port();
+    fs::create_dir_all(folder).expect("a folder");
+    let path = |name: &str| folder.join(name);
+    let mut text = format!(
+        "server:\n  ip-address: 127.0.0.1@{port}\n  username: \"\"\n  chroot: \"\"\n  zonesdir: {folder:?}\n  database: \"\"\n\
+         \x20 pidfile: {:?}\n  logfile: {:?}\n  zonelistfile: {:?}\n  xfrdfile: {:?}\n  xfrdir: {folder:?}\n\
+         \x20 server-count: 1\n  minimal-responses: yes\n  round-robin: no\n  refuse-any: no\n  hide-version: yes\n\
+         \x20 rrl-ratelimit: 0\n  rrl-whitelist-ratelimit: 0\n\
+         remote-control:\n  control-enable: yes\n  control-interface: {:?}\n",
+        path("nsd.pid"),
+        path("nsd.log"),
+        path("zone.list"),
+        path("xfrd.state"),
+        path("nsd.sock"),
+    );
+    for zone in zones {
+        writeln!(text, "zone:\n  name: {:?}\n  zonefile: {:?}", zone.origin, zone.file)
+            .expect("a String");
+    }
+    let config = path("nsd.conf");
+    fs::write(&config, text).expect("a file");
+    let command = ["nsd", "-d", "-c", config.to_str().expect("UTF-8")];
+    Peer { name: "NSD", address: at(port), child: start(&command, core, "nsd"), config }
+}
+
+fn start(command: &[&str], core: Option<usize>, package: &str) -> Child {
+    let mut words: Vec<String> = Vec::new();
+    if let Some(core) = core {
+        words.extend(["taskset".to_owned(), "-c".to_owned(), core.to_string()]);
+    }
+    let found = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/sbin"]
+        .iter()
+        .map(|folder| Path::new(folder).join(command[0]))
+        .find(|path| path.exists())
+        .unwrap_or_else(|| {
+            panic!("{} is not installed: apt-get install {package} (see .ci/run)", command[0])
+        });
+    words.push(found.to_string_lossy().into_owned());
+    words.extend(command[1..].iter().map(|word| (*word).to_owned()));
+    Command::new(&words[0])
+        .args(&words[1..])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}", words.join(" ")))
+}
+
+fn at(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+fn free_port() -> u16 {
+    loop {
+        let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = tcp.local_addr().expect("a bound socket").port();
+        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
