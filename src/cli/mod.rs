@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use jiff::Timestamp;
 
 use crate::config::Config;
 use crate::fault::Fault;
+use crate::filing::Instant;
 use crate::wire::name::Name;
 use crate::wire::rrtype::Rtype;
 use show::{Format, Show};
@@ -152,8 +152,8 @@ pub struct ExplainArguments {
     #[arg(value_name = "TYPE", default_value = "A", value_parser = parse_type)]
     pub rtype: Rtype,
     /// Decide as of this instant (RFC 3339 with offset), instead of now
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    pub at: Option<Timestamp>,
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub at: Option<Instant>,
 }
 
 /// Of `beiand reload`.
@@ -259,10 +259,8 @@ fn parse_type(text: &str) -> Result<Rtype, String> {
         .ok_or_else(|| "not a record type, such as A, AAAA, MX, HTTPS or TYPE65280".to_owned())
 }
 
-fn parse_time(text: &str) -> Result<Timestamp, String> {
-    text.parse().map_err(|_| {
-        "not an instant; write it as in 2026-01-31T08:00:00+08:00, with its offset".to_owned()
-    })
+fn parse_instant(text: &str) -> Result<Instant, String> {
+    Instant::parse(text).map_err(|fault| format!("{fault}; {}", fault.remedy()))
 }
 
 #[cfg(test)]
@@ -301,7 +299,7 @@ mod tests {
         };
         assert_eq!(arguments.name.to_string(), "www.xn--fsqu00a.xn--fiqs8s.");
         assert_eq!(arguments.rtype, Rtype::HTTPS);
-        assert_eq!(arguments.at.map(Timestamp::as_second), Some(1_769_817_600));
+        assert_eq!(arguments.at, Some(Instant(1_769_817_600)));
         assert!(output.json);
         for bad in [
             "beiand explain",

@@ -16,7 +16,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::fault::{Fault, Severity};
+use crate::filing::decide::FilingPolicy;
 pub use crate::filing::decide::{OtherMainland, TransferInProgress};
+use crate::filing::province::Province;
 pub use values::CookieSecret;
 
 mod read;
@@ -188,9 +190,8 @@ pub struct Gate {
     pub ede_nodata: u16,
     /// App and mini-program filings open websites, too. Default false.
     pub app_filings_open: bool,
-    /// Row 20: provinces that accept no forums, each by its abbreviation in filing numbers or an
-    /// alias. Default none.
-    pub forum_closed_provinces: Vec<char>,
+    /// Row 20: provinces that accept no forums. Default none.
+    pub forum_closed_provinces: Vec<Province>,
 }
 
 /// `[regions]`: where addresses are.
@@ -283,6 +284,22 @@ impl Config {
             ("[control]", self.control != new.control),
         ];
         changed.iter().filter(|(_, changed)| *changed).map(|(section, _)| *section).collect()
+    }
+}
+
+impl Gate {
+    /// The settings that change a decision.
+    pub fn filing_policy(&self) -> FilingPolicy {
+        FilingPolicy {
+            transfer_in_progress: self.transfer_in_progress,
+            other_mainland: self.other_mainland,
+            forum_closed_provinces: self
+                .forum_closed_provinces
+                .iter()
+                .map(|province| province.index())
+                .collect(),
+            app_filings_open: self.app_filings_open,
+        }
     }
 }
 

@@ -63,6 +63,7 @@ fn the_shipped_file_is_good_and_says_what_it_is_to_say() {
     assert_eq!(config.gate.notice_ipv4, ["203.0.113.80".parse::<Ipv4Addr>().unwrap()]);
     assert_eq!(config.gate.exempt_zones, ["hoster.example"]);
     assert_eq!(config.regions.overseas.len(), 2);
+    assert_eq!(Gate::default().filing_policy(), FilingPolicy::default());
 }
 
 #[test]
@@ -94,6 +95,7 @@ fn a_key_that_is_set_in_the_shipped_file_has_its_default() {
         ("gate", "notice_ipv6"),
         ("gate", "exempt_zones"),
         ("gate", "nameserver_addresses"),
+        ("gate", "forum_closed_provinces"),
         ("regions", "own"),
         ("regions", "mainland"),
         ("regions", "overseas"),
@@ -165,7 +167,7 @@ exempt_mail_hosts = "no"
 exempt_zones = ["."]
 max_open_ttl = 0
 ede_notice = 65536
-forum_closed_provinces = ["京", "北京"]
+forum_closed_provinces = ["京", "外蒙"]
 nameserver_addresses = ["192.0.2.0/24", 3]
 
 [regions]
@@ -193,7 +195,7 @@ overseas = ["192.0.2.0/24", "203.0.113.0"]
     c.toml:24:17: error: ".": the root names every domain; write it as in "hoster.example"
     c.toml:25:16: error: "0": out of range; write a duration from 1s to 2147483647s
     c.toml:26:14: error: "65536": out of range; write a number from 0 to 65535
-    c.toml:27:32: error: "北京": not a province's abbreviation; write the character that its filing numbers begin with, as in "京", "沪", "粤"
+    c.toml:27:32: error: "外蒙": not a province that files websites; write the character that its filing numbers begin with, as in "京", "沪", "粤"
     c.toml:28:25: error: "192.0.2.0/24": this is a network, where an address is needed; write one as in "192.0.2.53" or "2001:db8::53"
     c.toml:28:41: error: "3": this is a whole number, where a text is needed; write a list of texts, as in ["one", "two"]
     c.toml:31:24: error: "10.0.0.1/8": the address has bits beyond the prefix length of 8; write "10.0.0.0/8"
@@ -274,7 +276,11 @@ socket = ""
     assert_eq!((config.filings.max_shrink, config.filings.poll), (1.0, None));
     assert_eq!(config.gate.notice_ttl, 60);
     assert_eq!(config.gate.transfer_in_progress, TransferInProgress::AfterInitialReview);
-    assert_eq!(config.gate.forum_closed_provinces, ['川']);
+    assert_eq!(config.gate.forum_closed_provinces, [Province::from_abbreviation('蜀').unwrap()]);
+    assert_eq!(
+        config.gate.filing_policy().forum_closed_provinces,
+        [config.gate.forum_closed_provinces[0].index()]
+    );
     assert_eq!(config.gate.exempt_zones, ["xn--fsqu00a.xn--fiqs8s"]);
     assert_eq!(config.control.socket, None);
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::filing::province::Province;
+
 /// What is wrong with a value, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
@@ -209,20 +211,14 @@ pub(super) fn parse_page_template(text: &str) -> Result<String, Problem> {
     Ok(text.to_owned())
 }
 
-/// The province abbreviations that filing numbers begin with, and their aliases.
-const PROVINCES: &str =
-    "京津冀晋蒙辽吉黑沪申苏浙皖闽赣鲁豫鄂楚湘粤桂琼渝蜀川黔贵滇云藏陕秦陇甘青宁新";
-
-/// A province by the character that filing numbers begin with, or its alias.
-pub(super) fn parse_province(text: &str) -> Result<char, Problem> {
-    let mut characters = text.chars();
-    match (characters.next(), characters.next()) {
-        (Some(character), None) if PROVINCES.contains(character) => Ok(character),
-        _ => Err(Problem::new(
-            "not a province's abbreviation",
+/// A province, by the character that filing numbers begin with, an alias of it, or its name.
+pub(super) fn parse_province(text: &str) -> Result<Province, Problem> {
+    Province::parse(text).ok_or_else(|| {
+        Problem::new(
+            "not a province that files websites",
             "write the character that its filing numbers begin with, as in \"京\", \"沪\", \"粤\"",
-        )),
-    }
+        )
+    })
 }
 
 /// The server's name for NSID (RFC 5001): text, or bytes as `0x…`.

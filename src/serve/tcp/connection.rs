@@ -100,12 +100,14 @@ impl Connection {
     async fn converse(&mut self, client: IpAddr) -> io::Result<()> {
         let mut order = None;
         loop {
+            // A client with ever more to say must not keep the thread from the others.
+            tokio::task::coop::consume_budget().await;
             let step = SCRATCH.with_borrow_mut(|scratch| self.step(client, order, scratch))?;
             if !self.unsent.is_empty() && self.flush(&mut order).await? == Step::Over {
                 return Ok(());
             }
             match step {
-                Step::Again => tokio::task::coop::consume_budget().await,
+                Step::Again => {}
                 Step::Over => break,
                 Step::Starved if order.is_some() && self.input.is_empty() => break,
                 Step::Starved => {
@@ -165,11 +167,7 @@ impl Connection {
         scratch: &mut Scratch,
     ) -> io::Result<Step> {
         if next_frame(&self.input).is_none() {
-            let read = match order {
-                None => self.stream.try_read(&mut scratch.input),
-                // The runtime may not have been told yet of bytes that are there.
-                Some(_) => (&*SockRef::from(&self.stream)).read(&mut scratch.input),
-            };
+            let read = self.read(order, &mut scratch.input);
             match read {
                 Ok(0) => return Ok(Step::Over),
                 Ok(len) => self.input.extend_from_slice(&scratch.input[..len]),
@@ -188,6 +186,18 @@ impl Connection {
         };
         self.unsent.extend_from_slice(&replies[written..]);
         Ok(step)
+    }
+
+    /// Reads what is there. The runtime may not have been told yet of bytes that are, so when this
+    /// is to be the last word, the socket itself is asked first.
+    fn read(&self, order: Option<Order>, input: &mut [u8]) -> io::Result<usize> {
+        if order.is_some() {
+            match (&*SockRef::from(&self.stream)).read(input) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+        }
+        self.stream.try_read(input)
     }
 
     /// Answers whole frames into `output` until there is none left or `output` is well filled.
