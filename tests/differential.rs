@@ -122,7 +122,7 @@ fn beiand_answers_as_knot_and_nsd_do_where_they_agree() {
     let mut site = Site::shipped();
     site.gate("mode", "\"observe\"");
     fs::write(site.path("zones/tricky.example.zone"), TRICKY).expect("a file");
-    let zones = zone_files(&site.path("zones"));
+    let zones = compiled(&zone_files(&site.path("zones")), &site.path("compiled"));
     let mut knot = peers::knot(&site.path("knot"), &zones, None);
     let mut nsd = peers::nsd(&site.path("nsd"), &zones, None);
     for zone in &zones {
@@ -135,16 +135,18 @@ fn beiand_answers_as_knot_and_nsd_do_where_they_agree() {
     let (ours, knots, nsds) =
         (Client::of(beiand.udp()), Client::of(knot.address), Client::of(nsd.address));
 
-    let mut agreed = 0;
+    // Answers where Knot and NSD differ and beiand gives a third one: counted, not judged.
+    let (mut agreed, mut neither) = (0, 0);
     let mut known: BTreeMap<&str, usize> = BTreeMap::new();
     let mut wrong = Vec::new();
     for (name, qtype) in &queries {
         let (theirs, second) = (knots.ask(name, *qtype), nsds.ask(name, *qtype));
+        let answer = ours.ask(name, *qtype);
         if theirs != second {
+            neither += usize::from(answer != theirs && answer != second);
             continue;
         }
         agreed += 1;
-        let answer = ours.ask(name, *qtype);
         if answer == theirs {
             continue;
         }
@@ -158,14 +160,15 @@ fn beiand_answers_as_knot_and_nsd_do_where_they_agree() {
         }
     }
     println!(
-        "{} zones, {} queries; Knot and NSD agree on {agreed}; equal {}; known differences {known:?}; wrong {}",
+        "{} zones, {} queries; Knot and NSD agree on {agreed}; equal {}; known differences {known:?}; \
+         wrong {}; a third answer where they differ {neither}",
         zones.len(),
         queries.len(),
         agreed - known.values().sum::<usize>() - wrong.len(),
         wrong.len()
     );
     assert!(
-        agreed * 10 > queries.len() * 8,
+        agreed * 10 > queries.len() * 9,
         "Knot and NSD agree on {agreed} of {} only",
         queries.len()
     );
@@ -191,6 +194,24 @@ fn zone_files(folder: &Path) -> Vec<ZoneFile> {
         .map(|file| ZoneFile {
             origin: file.file_stem().and_then(|s| s.to_str()).expect("UTF-8").to_owned(),
             file,
+        })
+        .collect()
+}
+
+/// The zones as BIND writes them out, since Knot and NSD know no `$GENERATE`.
+fn compiled(zones: &[ZoneFile], folder: &Path) -> Vec<ZoneFile> {
+    fs::create_dir(folder).expect("a folder");
+    zones
+        .iter()
+        .map(|zone| {
+            let file = folder.join(format!("{}.zone", zone.origin));
+            let output = Command::new("named-compilezone")
+                .args(["-q", "-i", "local", "-k", "ignore", "-o"])
+                .args([&file, Path::new(&zone.origin), &zone.file])
+                .output()
+                .expect("named-compilezone is installed (package bind9-utils)");
+            assert!(output.status.success(), "BIND refuses {}", zone.file.display());
+            ZoneFile { origin: zone.origin.clone(), file }
         })
         .collect()
 }
@@ -229,16 +250,10 @@ fn below(label: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     (whole.len() <= 255).then_some(whole)
 }
 
-/// The owner names of a zone, by BIND's reading of it.
+/// The owner names of a compiled zone: the first word of each line.
 fn owners(zone: &ZoneFile) -> BTreeSet<Vec<u8>> {
-    let output = Command::new("named-compilezone")
-        .args(["-q", "-i", "local", "-k", "ignore", "-o", "-"])
-        .arg(&zone.origin)
-        .arg(&zone.file)
-        .output()
-        .expect("named-compilezone is installed (package bind9-utils)");
-    assert!(output.status.success(), "BIND refuses {}", zone.file.display());
-    String::from_utf8_lossy(&output.stdout)
+    fs::read_to_string(&zone.file)
+        .expect("a file of ours")
         .lines()
         .filter_map(|line| line.split_whitespace().next())
         .map(unescape)

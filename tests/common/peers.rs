@@ -31,6 +31,11 @@ impl Peer {
         self.child.id()
     }
 
+    /// What the server wrote into its log.
+    fn log_text(&self) -> String {
+        fs::read_to_string(self.config.with_extension("log")).unwrap_or_default()
+    }
+
     /// Waits until the server answers for the zone; how long that took.
     pub fn wait_for(&mut self, origin: &str, patience: Duration) -> Duration {
         let begun = Instant::now();
@@ -53,9 +58,14 @@ impl Peer {
                 return begun.elapsed();
             }
             if let Ok(Some(status)) = self.child.try_wait() {
-                panic!("{} ended at once: {status}; see {}", self.name, self.config.display());
+                panic!("{} ended at once: {status}\n{}", self.name, self.log_text());
             }
-            assert!(begun.elapsed() < patience, "{} does not answer for {origin}", self.name);
+            assert!(
+                begun.elapsed() < patience,
+                "{} does not answer for {origin}\n{}",
+                self.name,
+                self.log_text()
+            );
             std::thread::sleep(Duration::from_millis(2));
         }
     }
