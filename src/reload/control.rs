@@ -78,10 +78,11 @@ impl Drop for Server {
         self.stop.store(true, Ordering::Relaxed);
         let is_ours = fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode);
         // A connection wakes the thread; where the file is no longer ours it would wake another.
-        if is_ours && UnixStream::connect(&self.path).is_ok() {
-            if let Some(thread) = self.thread.take() {
-                let _ = thread.join();
-            }
+        if is_ours
+            && UnixStream::connect(&self.path).is_ok()
+            && let Some(thread) = self.thread.take()
+        {
+            let _ = thread.join();
         }
         if is_ours {
             let _ = fs::remove_file(&self.path);
@@ -259,3 +260,6 @@ fn changes(taken: &Taken, took: Duration) -> Changes {
         took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
     }
 }
+
+#[cfg(test)]
+mod tests;

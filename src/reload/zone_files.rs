@@ -36,7 +36,7 @@ pub const GONE_GRACE: Duration = Duration::from_millis(250);
 
 /// Above this many files under rewrite at once, they are taken as they stand.
 const MAX_UNSETTLED: usize = 65_536;
-/// Deeper folders are taken for a loop of symbolic links.
+/// Deeper folders are not looked into.
 const MAX_DEPTH: usize = 64;
 
 /// One zone and the file that it is to be read from.
@@ -250,6 +250,8 @@ impl ZoneFiles {
             pass.changed.sort_unstable();
             pass.changed.dedup();
         }
+        // Gone from one place and found at another: changed.
+        pass.removed.retain(|origin| !self.zones.contains_key(origin));
         ZoneFileChanges {
             changed: pass.changed.iter().filter_map(|origin| self.file(origin)).collect(),
             removed: pass.removed,
@@ -359,6 +361,11 @@ impl ZoneFiles {
                         Ok(found) => kind = found.file_type(),
                         Err(_) => continue,
                     }
+                    if kind.is_dir() && leads_back_up(&entry.path(), &folder) {
+                        let problem = "the link leads back up to a folder that holds it";
+                        self.tell_once(&entry.path(), problem.to_owned(), pass);
+                        continue;
+                    }
                 }
                 if kind.is_dir() {
                     if origin::is_ignored(&name) {
@@ -367,7 +374,7 @@ impl ZoneFiles {
                     if depth < MAX_DEPTH {
                         open.push((entry.path(), depth + 1));
                     } else {
-                        let problem = "folders are nested too deep, or a link leads back up";
+                        let problem = "folders are nested too deep";
                         self.tell_once(&entry.path(), problem.to_owned(), pass);
                     }
                     continue;
@@ -426,8 +433,8 @@ impl ZoneFiles {
                     None => origin::usual_file_name(&origin) == name,
                 }
         });
-        if same_place && let Some(place) = self.zones.get_mut(&origin) {
-            place.seen_in = self.scan;
+        if same_place {
+            self.mark_seen(&origin);
         }
         // A file that its writer has just closed counts even where the fingerprint is the same:
         // the times of two writes in a row can be equal.
@@ -452,6 +459,7 @@ impl ZoneFiles {
         }
         if known.is_none() || same_place {
             self.serve(&origin, folder, name, print);
+            self.mark_seen(&origin);
             pass.changed.push(origin);
         } else {
             self.rivals.entry(origin.clone()).or_default().insert(path, print);
@@ -465,7 +473,16 @@ impl ZoneFiles {
         } else {
             self.unusual_names.insert(origin.clone(), name.into());
         }
-        self.zones.insert(origin.clone(), Place { fingerprint, folder, seen_in: self.scan });
+        self.zones.insert(
+            origin.clone(),
+            Place { fingerprint, folder, seen_in: self.scan.wrapping_sub(1) },
+        );
+    }
+
+    fn mark_seen(&mut self, origin: &Name) {
+        if let Some(place) = self.zones.get_mut(origin) {
+            place.seen_in = self.scan;
+        }
     }
 
     fn see_included(&mut self, path: &Path, found: &Metadata, pass: &mut Pass<'_>) {
@@ -570,6 +587,9 @@ impl ZoneFiles {
         match next {
             Some((path, print)) => {
                 self.serve_from(&origin, &path, print);
+                if pass.seen_rivals.contains(&path) {
+                    self.mark_seen(&origin);
+                }
                 pass.changed.push(origin);
             }
             None => {
@@ -743,6 +763,13 @@ fn stat(entry: &fs::DirEntry) -> Option<Metadata> {
     if found.is_symlink() { fs::metadata(entry.path()).ok() } else { Some(found) }
 }
 
+fn leads_back_up(link: &Path, folder: &Path) -> bool {
+    match (fs::canonicalize(link), fs::canonicalize(folder)) {
+        (Ok(target), Ok(folder)) => folder.starts_with(target),
+        _ => false,
+    }
+}
+
 fn fingerprint(found: &Metadata) -> u64 {
     let mut hasher = DefaultHasher::new();
     (found.dev(), found.ino(), found.size()).hash(&mut hasher);
@@ -753,3 +780,6 @@ fn fingerprint(found: &Metadata) -> u64 {
 fn is_absence(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
+
+#[cfg(test)]
+mod tests;
