@@ -152,14 +152,6 @@ fn translate(line: u32, record: &Map<String, Value>) -> Result<QueriedRecord, Ro
             },
         ));
     }
-    let site_number = record.get("serviceLicence").and_then(Value::as_str).unwrap_or_default();
-    let kind = match site_number.trim().chars().last().map(|last| last.to_ascii_uppercase()) {
-        Some('A') => "app",
-        Some('X') => "mini-program",
-        Some('K') => "quick-app",
-        _ => "website",
-    };
-    values.push((Field::Kind, kind.to_owned()));
     Ok(QueriedRecord { line, values })
 }
 

@@ -3,13 +3,15 @@
 //! Owns portions and threads, the fingerprint by which a file is known again, and the count of bad
 //! lines. It changes nothing: whether the result is taken in is for `refresh` to decide.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{LazyLock, Mutex, mpsc};
+
+use hashbrown::DefaultHashBuilder;
 
 use super::csv::Columns;
 use super::miit::{Finished, name_in_reply};
@@ -18,9 +20,9 @@ use super::rows::{Format, HeaderFault, Layout, Row, RowProblem, each_queried_row
 use super::split::{End, Framing, record_len, whole_records};
 use super::store::{Candidate, CoveredName, Delta, FileId, FilingStore, Put, Rare, Same, SiteKey};
 use crate::fault::{Fault, Severity};
-use crate::filing::record::{FieldFault, FilingRecord};
+use crate::filing::record::{Field, FieldFault, FilingRecord};
 use crate::filing::site_domain::SiteDomain;
-use crate::filing::{Instant, Role};
+use crate::filing::{Instant, ProviderIs, Role};
 
 /// How much is read, and fingerprinted, at a time.
 const BLOCK: usize = 1 << 20;
@@ -60,7 +62,7 @@ pub(super) enum Thoroughly {
     Sampled,
 }
 
-static FINGERPRINT: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+static FINGERPRINT: LazyLock<DefaultHashBuilder> = LazyLock::new(DefaultHashBuilder::default);
 
 impl Mark {
     /// Whether the first `size` bytes of the file are still what was read.
@@ -118,6 +120,9 @@ pub(super) struct Reader<'a> {
     pub(super) now: Instant,
 }
 
+/// The fields of a record that aren't empty, as the file has them.
+pub type Texts = BTreeMap<Field, String>;
+
 /// What was read.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
@@ -163,9 +168,7 @@ impl Reader<'_> {
         match format {
             Format::MiitQuery => self.reply(file, limit, end),
             Format::Ndjson => {
-                let mut start = Vec::new();
-                read_at(file, 0, limit.min(3) as usize, &mut start)?;
-                let mark = Mark { offset: byte_order_mark(&start) as u64, ..Mark::default() };
+                let mark = self.behind_byte_order_mark(file, limit)?;
                 self.lines(file, &mark, Layout::Ndjson, limit, end)
             }
             Format::Csv => match self.header(file, limit, end)? {
@@ -189,6 +192,61 @@ impl Reader<'_> {
         end: End,
     ) -> Result<Reading, Unread> {
         self.lines(file, from, layout.clone(), limit, end)
+    }
+
+    /// The texts of the record that stands at `line` and has that key (in either role).
+    pub(super) fn texts_at(
+        &self,
+        file: &File,
+        format: Format,
+        line: u32,
+        key: u64,
+    ) -> Result<Option<Texts>, Unread> {
+        let limit = file.metadata()?.len();
+        let mut found = None;
+        let mut look = |row: Row<'_>| {
+            if let Row::Record { line: at, fields, .. } = row
+                && at == line
+                && let (Some(record), _) = FilingRecord::from_fields(fields)
+                && [Role::Domain, Role::NewDomain]
+                    .into_iter()
+                    .any(|role| record.facts(ProviderIs::Unknown, role).key == key)
+            {
+                let texts = Field::ALL.into_iter().map(|field| (field, fields.get(field)));
+                let told = texts.filter(|(_, text)| !text.is_empty());
+                found = Some(told.map(|(field, text)| (field, text.to_owned())).collect());
+            }
+        };
+        let (layout, mark) = match format {
+            Format::MiitQuery => {
+                let mut bytes = Vec::new();
+                read_at(file, 0, limit.min(LONGEST_REPLY) as usize, &mut bytes)?;
+                let text = String::from_utf8_lossy(&bytes[byte_order_mark(&bytes)..]);
+                each_queried_row(&text, &mut look).map_err(|(_, fault)| self.refused(0, fault))?;
+                return Ok(found);
+            }
+            Format::Ndjson => (Layout::Ndjson, self.behind_byte_order_mark(file, limit)?),
+            Format::Csv => match self.header(file, limit, End::Final)? {
+                None => return Ok(None),
+                Some((columns, mark, _)) => (Layout::Csv(columns), mark),
+            },
+        };
+        let mut cutter = Cutter::new(file, &mark, &layout, limit, End::Final);
+        while let Some(cut) = cutter.next()? {
+            if (cut.first_line..cutter.line).contains(&line) || cutter.finished {
+                each_row(&layout, &cut.bytes, cut.first_line, &mut |_| {}, &mut look);
+            }
+            if line < cutter.line {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    fn behind_byte_order_mark(&self, file: &File, limit: u64) -> io::Result<Mark> {
+        let mut start = Vec::new();
+        read_at(file, 0, limit.min(3) as usize, &mut start)?;
+        Ok(Mark { offset: byte_order_mark(&start) as u64, ..Mark::default() })
     }
 
     fn fault(&self, severity: Severity, line: u32, problem: RowProblem) -> Fault {
@@ -262,7 +320,8 @@ impl Reader<'_> {
         let mut buffer = Vec::new();
         read_at(file, 0, limit as usize, &mut buffer)?;
         let blocks = buffer.chunks(BLOCK).map(|block| FINGERPRINT.hash_one(block)).collect();
-        let mark = Mark { size: buffer.len() as u64, offset: 0, lines: 0, blocks };
+        let mark =
+            Mark { size: buffer.len() as u64, offset: buffer.len() as u64, lines: 0, blocks };
         Ok(Reading { mark, ..Reading::default() })
     }
 

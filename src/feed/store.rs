@@ -121,6 +121,12 @@ pub(super) struct Touched {
     subjects: HashMap<u64, Vec<Facts>>,
 }
 
+impl Touched {
+    pub(super) fn is_empty(&self) -> bool {
+        self.sites.is_empty()
+    }
+}
+
 const NIL: u32 = u32::MAX;
 const PAGE_BITS: u32 = 14;
 const PAGE_SIZE: usize = 1 << PAGE_BITS;
@@ -379,6 +385,14 @@ impl FilingStore {
     /// Whether a record of that key would be left if the slots of `removed` went.
     pub(super) fn survives(&self, site: SiteKey, key: u64, removed: &SlotSet) -> bool {
         self.chain(site).any(|slot| self.slab.get(slot).key == key && !removed.contains(slot))
+    }
+
+    /// Whether a file other than `file` has a record of that key.
+    pub(super) fn stands_elsewhere(&self, site: SiteKey, key: u64, file: FileId) -> bool {
+        self.chain(site).any(|slot| {
+            let entry = self.slab.get(slot);
+            entry.key == key && entry.file != file.0
+        })
     }
 
     /// Takes in what a file says anew. `Rest::Goes` means that the file was read whole, so that

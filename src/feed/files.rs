@@ -1,0 +1,139 @@
+//! The folder: which files there are, and whether one looks as it did.
+//!
+//! Knows nothing of what stands in them.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::rows::Format;
+
+/// While this file stands in a folder, nothing from there is taken in.
+pub(super) const HOLD: &str = ".hold";
+
+/// Folders within folders, at most: a safeguard against links that lead round in circles.
+const DEEPEST: usize = 32;
+
+/// What tells, without reading a file, that it is another than before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stat {
+    pub(super) device: u64,
+    pub(super) inode: u64,
+    pub(super) size: u64,
+    /// Nanoseconds since 1970.
+    modified: i128,
+    changed: i128,
+}
+
+impl Stat {
+    pub(super) fn of(metadata: &Metadata) -> Stat {
+        let nanoseconds = |s: i64, ns: i64| i128::from(s) * 1_000_000_000 + i128::from(ns);
+        Stat {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+            changed: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    pub(super) fn is_same_file(&self, other: &Stat) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+
+    /// How long ago it was written to; nothing where that lies ahead.
+    pub(super) fn quiet_for(&self, now: SystemTime) -> Duration {
+        since(self.modified, now)
+    }
+
+    /// Written to so recently that a write still to come may leave the same times behind: file
+    /// systems count time in ticks of some milliseconds.
+    pub(super) fn may_hide_a_write(&self, now: SystemTime) -> bool {
+        since(self.changed.max(self.modified), now) < Duration::from_millis(50)
+    }
+}
+
+fn since(nanoseconds: i128, now: SystemTime) -> Duration {
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let since = now.saturating_sub(u128::try_from(nanoseconds).unwrap_or(0));
+    Duration::from_nanos(u64::try_from(since).unwrap_or(u64::MAX))
+}
+
+/// What a look at the whole folder found. Paths are relative to it.
+#[derive(Debug, Default)]
+pub(super) struct Folder {
+    pub(super) files: BTreeMap<PathBuf, Format>,
+    /// Folders that can't be read: of what is in them nothing is known.
+    pub(super) unreadable: Vec<(PathBuf, io::Error)>,
+    /// Folders with a `.hold` in them.
+    pub(super) on_hold: Vec<PathBuf>,
+}
+
+impl Folder {
+    pub(super) fn look(root: &Path) -> Folder {
+        let mut folder = Folder::default();
+        folder.look_into(root, &PathBuf::new(), 0, &mut HashSet::new());
+        folder
+    }
+
+    /// Whether nothing can be said of the path: it lies in a folder that is unreadable or on hold.
+    pub(super) fn hides(&self, path: &Path) -> bool {
+        let mut hidden =
+            self.unreadable.iter().map(|(folder, _)| folder).chain(self.on_hold.iter());
+        hidden.any(|folder| path.starts_with(folder))
+    }
+
+    fn look_into(
+        &mut self,
+        root: &Path,
+        relative: &Path,
+        depth: usize,
+        seen: &mut HashSet<(u64, u64)>,
+    ) {
+        let path = root.join(relative);
+        let entries = match fs::metadata(&path) {
+            // A folder that two links lead to is read once.
+            Ok(metadata) if depth > DEEPEST || !seen.insert((metadata.dev(), metadata.ino())) => {
+                return;
+            }
+            Ok(_) => fs::read_dir(&path),
+            Err(error) => Err(error),
+        };
+        let entries = match entries.and_then(|entries| entries.collect::<io::Result<Vec<_>>>()) {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.unreadable.push((relative.to_owned(), error));
+                return;
+            }
+        };
+        let mut names: Vec<_> = entries.into_iter().map(|entry| entry.file_name()).collect();
+        names.sort_unstable();
+        if names.iter().any(|name| name == HOLD) {
+            self.on_hold.push(relative.to_owned());
+        }
+        for name in names {
+            // Dot files; also the folders that Kubernetes swaps behind its links.
+            if name.as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            let relative = relative.join(&name);
+            match fs::metadata(root.join(&relative)) {
+                Ok(metadata) if metadata.is_dir() => {
+                    self.look_into(root, &relative, depth + 1, seen);
+                }
+                Ok(metadata) if metadata.is_file() => {
+                    if let Some(format) = Format::of(&relative) {
+                        self.files.insert(relative, format);
+                    }
+                }
+                Ok(_) => {}
+                // Gone since, or a link that leads nowhere.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => self.unreadable.push((relative, error)),
+            }
+        }
+    }
+}
