@@ -1,0 +1,604 @@
+//! Files to state: the [`Loader`] that reads zones, filings and settings, takes the verdicts, and
+//! publishes. Everything is built aside; queries see the old state until the new one is whole.
+//!
+//! Owns which zone a changed filing touches, and when a verdict changes by itself. What a verdict
+//! is, is [`crate::state::verdicts`]' business; when to look, the driver's.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant as Monotonic};
+
+use hashbrown::HashTable;
+
+use super::loader::{Loader, Shrink, Taken};
+use super::scope::Scope;
+use super::watch::Watched;
+use super::zone_files::{ZoneFile, ZoneFiles};
+use crate::answer::Identity;
+use crate::fault::{Fault, Severity};
+use crate::feed::{self, Changed, Feed, FeedSettings, FilingStore, Hint, Moment, SiteKey};
+use crate::filing::{Instant, Verdict};
+use crate::gate::{Gate, GateSettings};
+use crate::master::{self, Records};
+use crate::region::Regions;
+use crate::state::verdicts::{Judged, Rules, plain_text};
+use crate::state::{Phase, Shared, State};
+use crate::wire::{HashKey, Name};
+use crate::zone::{AddressClass, Builder, Column, Zone, ZoneId, ZoneSet};
+
+/// How often a long load says how far it is.
+const PROGRESS_EVERY: Duration = Duration::from_secs(2);
+
+/// What the configuration says of zones, filings and the gate.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The zones folder.
+    pub zones: PathBuf,
+    /// How long a file that is rewritten in place must be quiet.
+    pub settle: Duration,
+    /// The filings.
+    pub feed: FeedSettings,
+    /// What the answers depend on.
+    pub gate: GateSettings,
+    /// What the verdicts depend on.
+    pub rules: Rules,
+    /// `gate.nameserver_addresses`.
+    pub nameserver_addresses: Vec<IpAddr>,
+    /// Where addresses are.
+    pub regions: Arc<Regions>,
+    /// Equal for equal regions: the lists' text, and the database file's stamp.
+    pub regions_stamp: String,
+    /// Who this server says it is.
+    pub identity: Arc<Identity>,
+    /// The configuration file.
+    pub config: PathBuf,
+    /// Single files that the configuration names.
+    pub files: Vec<PathBuf>,
+}
+
+impl Settings {
+    fn classifier(&self) -> impl Fn(IpAddr) -> AddressClass + Sync + use<> {
+        let regions = Arc::clone(&self.regions);
+        let nameservers = self.nameserver_addresses.clone();
+        move |address| AddressClass {
+            region: regions.lookup(address),
+            is_our_nameserver: nameservers.contains(&address),
+        }
+    }
+}
+
+/// Reads the configuration anew.
+pub type ReadSettings = Box<dyn FnMut() -> Result<Settings, Vec<Fault>> + Send>;
+
+/// Builds what is served, and keeps it in step with the files.
+pub struct Rebuild {
+    shared: Arc<Shared>,
+    read_settings: ReadSettings,
+    settings: Settings,
+    files: ZoneFiles,
+    /// `None` until the first look at the filings.
+    feed: Option<Feed>,
+    no_filings: FilingStore,
+    zones: ZoneSet,
+    gate: Arc<Gate>,
+    /// The zones whose verdicts depend on a site domain's records.
+    by_site: HashTable<(SiteKey, ZoneId)>,
+    /// When verdicts change by themselves. An entry may be out of date: it costs one look.
+    due: BTreeSet<(u32, ZoneId)>,
+    /// The zones have been loaded once; queries are answered when the filings are, too.
+    has_zones: bool,
+    told_waiting: Option<feed::WaitingShrink>,
+}
+
+impl Rebuild {
+    /// Nothing loaded yet: the driver's first calls do that.
+    pub fn new(shared: Arc<Shared>, settings: Settings, read_settings: ReadSettings) -> Rebuild {
+        Rebuild {
+            shared,
+            read_settings,
+            files: ZoneFiles::new(&settings.zones, settings.settle),
+            feed: None,
+            no_filings: FilingStore::default(),
+            zones: ZoneSet::new(),
+            gate: Arc::new(Gate::new(settings.gate.clone())),
+            settings,
+            by_site: HashTable::new(),
+            due: BTreeSet::new(),
+            has_zones: false,
+            told_waiting: None,
+        }
+    }
+
+    fn publish(&mut self) {
+        if !self.is_serving() {
+            return;
+        }
+        self.shared.publish(State {
+            phase: Phase::Serving,
+            zones: self.zones.publish(),
+            gate: Arc::clone(&self.gate),
+            identity: Arc::clone(&self.settings.identity),
+        });
+    }
+
+    fn is_serving(&self) -> bool {
+        self.feed.is_some() && self.has_zones
+    }
+
+    fn store(&self) -> &FilingStore {
+        self.feed.as_ref().map_or(&self.no_filings, Feed::store)
+    }
+
+    /// Puts a zone in service with its verdicts.
+    fn put_zone(&mut self, zone: Zone, now: Instant, taken: &mut Taken) {
+        let judged = self.settings.rules.judge(&zone, self.store(), now);
+        let before = Name::from_wire(zone.apex()).and_then(|apex| self.zones.get(&apex).cloned());
+        if let Some(before) = &before {
+            self.forget_sites(before.id(), &before.zone, now);
+            self.tell_verdict(before.zone.apex(), &before.column, &judged.column, taken);
+        }
+        let apex = zone.apex().to_vec();
+        self.zones.insert(zone, judged.column);
+        let id = Name::from_wire(&apex).and_then(|apex| self.zones.get(&apex)).map(|e| e.id());
+        if let Some(id) = id {
+            self.note_judged(id, &apex, judged);
+        }
+    }
+
+    /// Takes the verdicts of a zone anew. True where one changed.
+    fn judge_zone(&mut self, id: ZoneId, now: Instant, taken: &mut Taken) -> bool {
+        let Some(entry) = self.zones.by_id(id) else { return false };
+        let (zone, before) = (entry.zone.clone(), entry.column);
+        let judged = self.settings.rules.judge(&zone, self.store(), now);
+        if before == judged.column && judged.scopes == self.gate.scopes(zone.apex()) {
+            self.note_due(id, &judged);
+            return false;
+        }
+        self.tell_verdict(zone.apex(), &before, &judged.column, taken);
+        self.zones.set_column(id, judged.column);
+        self.note_due(id, &judged);
+        self.set_scopes(zone.apex(), judged);
+        true
+    }
+
+    fn judge_all(&mut self, now: Instant, taken: &mut Taken) -> bool {
+        let ids: Vec<ZoneId> = self.zones.iter().map(|entry| entry.id()).collect();
+        ids.into_iter().fold(false, |changed, id| self.judge_zone(id, now, taken) || changed)
+    }
+
+    fn note_judged(&mut self, id: ZoneId, apex: &[u8], judged: Judged) {
+        for &site in &judged.sites {
+            let hash = |&(site, _): &(SiteKey, ZoneId)| site.0;
+            if self.by_site.find(site.0, |&pair| pair == (site, id)).is_none() {
+                self.by_site.insert_unique(site.0, (site, id), hash);
+            }
+        }
+        self.note_due(id, &judged);
+        self.set_scopes(apex, judged);
+    }
+
+    fn forget_sites(&mut self, id: ZoneId, zone: &Zone, now: Instant) {
+        for site in self.settings.rules.judge(zone, self.store(), now).sites {
+            if let Ok(pair) = self.by_site.find_entry(site.0, |&pair| pair == (site, id)) {
+                pair.remove();
+            }
+        }
+    }
+
+    fn note_due(&mut self, id: ZoneId, judged: &Judged) {
+        let columns = judged.scopes.iter().map(|scope| &scope.column).chain([&judged.column]);
+        for column in columns.filter(|column| column.next_change != 0) {
+            self.due.insert((column.next_change, id));
+        }
+    }
+
+    fn set_scopes(&mut self, apex: &[u8], judged: Judged) {
+        if judged.scopes != self.gate.scopes(apex) {
+            Arc::make_mut(&mut self.gate).set_scopes(apex, judged.scopes);
+        }
+    }
+
+    fn tell_verdict(&self, apex: &[u8], before: &Column, after: &Column, taken: &mut Taken) {
+        if before.own == after.own || !self.is_serving() {
+            return;
+        }
+        let domain = plain_text(apex);
+        let (was, now) = (before.own.code(), after.own.code());
+        match (before.own.is_open(), after.own) {
+            (false, Verdict::Blocked(_)) => tracing::info!(domain, was, now, "reason changed"),
+            (true, Verdict::Blocked(_)) => {
+                taken.closed += 1;
+                tracing::info!(domain, was, reason = now, "domain closed");
+            }
+            (false, _) => {
+                taken.opened += 1;
+                tracing::info!(domain, was, reason = now, "domain opened");
+            }
+            (true, _) => {}
+        }
+    }
+
+    fn take_zones(&mut self, changed: &[ZoneFile], now: Instant, taken: &mut Taken) {
+        let classify = self.settings.classifier();
+        let loaded = read_zones(changed, &self.settings.zones, self.zones.key(), &classify);
+        for (file, loaded) in changed.iter().zip(loaded) {
+            let current = self.zones.get(&file.origin).map(|entry| &entry.zone);
+            match loaded {
+                Loaded::Gone => {}
+                Loaded::Zone { zone, faults, files } => {
+                    taken.faults.extend(faults);
+                    self.files.note_includes(&file.origin, files.get(1..).unwrap_or(&[]));
+                    if current != Some(&zone) {
+                        taken.zones_changed += 1;
+                        self.put_zone(zone, now, taken);
+                    }
+                }
+                Loaded::Refused { faults, files } => {
+                    taken.faults.extend(faults);
+                    taken.zones_refused += 1;
+                    self.files.note_includes(&file.origin, files.get(1..).unwrap_or(&[]));
+                    if current.is_none() {
+                        self.put_zone(Builder::broken(&file.origin), now, taken);
+                    }
+                }
+            }
+        }
+    }
+
+    fn remove_zone(&mut self, origin: &Name, now: Instant, taken: &mut Taken) {
+        let Some(entry) = self.zones.get(origin).cloned() else { return };
+        self.forget_sites(entry.id(), &entry.zone, now);
+        Arc::make_mut(&mut self.gate).set_scopes(entry.zone.apex(), Vec::new());
+        self.zones.remove(origin);
+        taken.zones_removed += 1;
+    }
+
+    /// Sets anew what regions and nameserver addresses say of each name.
+    fn classify_all(&mut self) {
+        let classify = self.settings.classifier();
+        let changed: Vec<(Zone, Column)> = self
+            .zones
+            .iter()
+            .filter_map(|entry| {
+                let mut zone = entry.zone.clone();
+                zone.classify(&classify).then_some((zone, entry.column))
+            })
+            .collect();
+        for (zone, column) in changed {
+            self.zones.insert(zone, column);
+        }
+    }
+
+    fn refresh_feed(
+        &mut self,
+        scope: feed::Scope,
+        hints: &[Hint],
+        shrink: feed::Shrink,
+        taken: &mut Taken,
+    ) -> Changed {
+        let before = self.store().len();
+        let change = match &mut self.feed {
+            Some(feed) => feed.refresh(scope, hints, Moment::now(), shrink),
+            None => {
+                let (feed, change) = Feed::open(self.settings.feed.clone(), Moment::now());
+                self.feed = Some(feed);
+                change
+            }
+        };
+        taken.faults.extend(change.faults);
+        taken.files_refused += change.refused.len();
+        taken.look_again = change.look_again;
+        taken.records_changed += match &change.changed {
+            Changed::None => 0,
+            Changed::Domains(sites) => sites.len(),
+            Changed::All => before.max(self.store().len()),
+        };
+        if let Some(waiting) = &change.waiting_shrink {
+            taken.files_waiting += waiting.files.len();
+        }
+        if change.waiting_shrink != self.told_waiting {
+            if let Some(waiting) = &change.waiting_shrink {
+                self.tell_waiting(waiting, taken);
+            }
+            self.told_waiting = change.waiting_shrink;
+        }
+        change.changed
+    }
+
+    /// Tells the operator loudly what would close (DESIGN 4).
+    fn tell_waiting(&self, waiting: &feed::WaitingShrink, taken: &mut Taken) {
+        let would_close: Vec<String> = waiting
+            .sites
+            .iter()
+            .flat_map(|site| self.zones_of(*site))
+            .filter_map(|id| self.zones.by_id(id))
+            .filter(|entry| entry.column.own.is_open())
+            .map(|entry| plain_text(entry.zone.apex()))
+            .collect();
+        const SHOWN: usize = 20;
+        let shown = would_close.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(" ");
+        for file in &waiting.files {
+            taken.faults.push(Fault::of_file(
+                Severity::Error,
+                file,
+                format!(
+                    "the change would drop {} of {} records, and may close {} hosted domains \
+                     ({shown}): it waits, and the last good data stays",
+                    waiting.records,
+                    waiting.of,
+                    would_close.len(),
+                ),
+                "if it is meant, take it in with `beiand reload --accept-shrink`",
+            ));
+        }
+    }
+
+    fn zones_of(&self, site: SiteKey) -> impl Iterator<Item = ZoneId> {
+        self.by_site
+            .iter_hash(site.0)
+            .filter(move |(found, _)| *found == site)
+            .map(|&(_, zone)| zone)
+    }
+}
+
+impl Loader for Rebuild {
+    fn watched(&self) -> Watched {
+        Watched {
+            zones: self.settings.zones.clone(),
+            filings: self.settings.feed.path.clone(),
+            config: self.settings.config.clone(),
+            files: self.settings.files.clone(),
+        }
+    }
+
+    fn config(&mut self, now: Instant) -> Taken {
+        let mut taken = Taken::default();
+        let new = match (self.read_settings)() {
+            Ok(new) => new,
+            Err(faults) => {
+                taken.faults = faults;
+                return taken;
+            }
+        };
+        let old = std::mem::replace(&mut self.settings, new);
+        let new = self.settings.clone();
+        let mut is_changed = old.identity != new.identity;
+        if old.gate != new.gate {
+            self.gate = Arc::new(self.gate.with_settings(new.gate.clone()));
+            is_changed = true;
+        }
+        if old.regions_stamp != new.regions_stamp
+            || old.nameserver_addresses != new.nameserver_addresses
+        {
+            self.classify_all();
+            is_changed = true;
+        }
+        // A folder that has not been looked at yet is none that a change could be missed in.
+        if old.feed != new.feed && self.feed.is_some() {
+            self.feed = None;
+            self.told_waiting = None;
+            self.refresh_feed(feed::Scope::All, &[], feed::Shrink::Accept, &mut taken);
+        }
+        if old.zones != new.zones || old.settle != new.settle {
+            self.files = ZoneFiles::new(&new.zones, new.settle);
+            let scan = self.files.scan(&Scope::All, &[]);
+            let origins: Vec<Name> =
+                self.zones.iter().filter_map(|entry| Name::from_wire(entry.zone.apex())).collect();
+            for origin in origins.iter().filter(|origin| self.files.file(origin).is_none()) {
+                self.remove_zone(origin, now, &mut taken);
+            }
+            taken.faults.extend(scan.faults);
+            self.take_zones(&scan.changed, now, &mut taken);
+            is_changed = true;
+        }
+        let is_judged = self.has_zones
+            && (old.rules != self.settings.rules || old.feed != self.settings.feed)
+            && self.judge_all(now, &mut taken);
+        if is_changed || is_judged {
+            tracing::info!("settings changed");
+            self.publish();
+        }
+        taken
+    }
+
+    fn filings(
+        &mut self,
+        scope: &Scope,
+        closed: &[PathBuf],
+        shrink: Shrink,
+        now: Instant,
+    ) -> Taken {
+        let mut taken = Taken::default();
+        let scope = match scope {
+            Scope::All => feed::Scope::All,
+            Scope::Nothing => feed::Scope::All,
+            Scope::Paths(paths) => feed::Scope::Paths(paths.iter().cloned().collect()),
+        };
+        let hints: Vec<Hint> = closed.iter().cloned().map(Hint::Closed).collect();
+        let shrink = match shrink {
+            Shrink::Accept => feed::Shrink::Accept,
+            Shrink::Refuse => feed::Shrink::Guard,
+        };
+        let is_first = self.feed.is_none();
+        let changed = self.refresh_feed(scope, &hints, shrink, &mut taken);
+        let is_judged = match changed {
+            Changed::None => false,
+            Changed::All => self.judge_all(now, &mut taken),
+            Changed::Domains(sites) => {
+                let ids: BTreeSet<ZoneId> =
+                    sites.iter().flat_map(|site| self.zones_of(*site)).collect();
+                ids.into_iter().fold(false, |any, id| self.judge_zone(id, now, &mut taken) || any)
+            }
+        };
+        if is_judged || is_first {
+            self.publish();
+        }
+        taken
+    }
+
+    fn zones(&mut self, scope: &Scope, closed: &[PathBuf], now: Instant) -> Taken {
+        let mut taken = Taken::default();
+        let scan = self.files.scan(scope, closed);
+        taken.faults.extend(scan.faults);
+        taken.look_again = scan.look_again;
+        for origin in &scan.removed {
+            self.remove_zone(origin, now, &mut taken);
+        }
+        self.take_zones(&scan.changed, now, &mut taken);
+        let is_first = !std::mem::replace(&mut self.has_zones, true);
+        let is_broken_added = taken.zones_refused > 0;
+        if taken.zones_changed + taken.zones_removed > 0 || is_first || is_broken_added {
+            self.publish();
+        }
+        taken
+    }
+
+    fn due(&mut self, now: Instant) -> Taken {
+        let mut taken = Taken::default();
+        let at = u32::try_from(now.0).unwrap_or(u32::MAX);
+        let mut ids = BTreeSet::new();
+        while let Some(&(instant, id)) = self.due.first().filter(|(instant, _)| *instant <= at) {
+            self.due.remove(&(instant, id));
+            ids.insert(id);
+        }
+        if ids.into_iter().fold(false, |any, id| self.judge_zone(id, now, &mut taken) || any) {
+            self.publish();
+        }
+        taken
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        self.due.first().map(|&(instant, _)| Instant(i64::from(instant)))
+    }
+}
+
+/// What became of a zone file.
+pub enum Loaded {
+    /// A zone, perhaps with warnings, and the files that it was read from, the zone file first.
+    Zone {
+        /// The zone.
+        zone: Zone,
+        /// Warnings.
+        faults: Vec<Fault>,
+        /// The zone file, then what it includes.
+        files: Vec<PathBuf>,
+    },
+    /// Refused.
+    Refused {
+        /// Why.
+        faults: Vec<Fault>,
+        /// As far as it was read.
+        files: Vec<PathBuf>,
+    },
+    /// The file is gone since it was found.
+    Gone,
+}
+
+/// Reads zone files on all cores; the results are in the order of the files.
+pub fn read_zones(
+    files: &[ZoneFile],
+    root: &std::path::Path,
+    key: HashKey,
+    classify: &(dyn Fn(IpAddr) -> AddressClass + Sync),
+) -> Vec<Loaded> {
+    /// Files that a thread takes at a time: enough to make the taking cheap.
+    const PORTION: usize = 64;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = threads.min(files.len().div_ceil(PORTION));
+    if threads <= 1 {
+        let mut reader = ZoneReader::new(root, key, classify);
+        return files.iter().map(|file| reader.read(file)).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let done = AtomicUsize::new(0);
+    let mut portions: Vec<(usize, Vec<Loaded>)> = std::thread::scope(|scope| {
+        let worker = || {
+            let mut reader = ZoneReader::new(root, key, classify);
+            let mut portions = Vec::new();
+            loop {
+                let start = next.fetch_add(PORTION, Ordering::Relaxed);
+                let Some(rest) = files.get(start..).filter(|rest| !rest.is_empty()) else {
+                    return portions;
+                };
+                let portion = &rest[..rest.len().min(PORTION)];
+                portions.push((start, portion.iter().map(|file| reader.read(file)).collect()));
+                done.fetch_add(portion.len(), Ordering::Relaxed);
+            }
+        };
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        tell_progress(&done, files.len(), || workers.iter().all(|worker| worker.is_finished()));
+        workers
+            .into_iter()
+            .flat_map(|worker| match worker.join() {
+                Ok(portions) => portions,
+                // The driver catches it, and the last good data stays in service.
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+            .collect()
+    });
+    portions.sort_unstable_by_key(|(start, _)| *start);
+    portions.into_iter().flat_map(|(_, loaded)| loaded).collect()
+}
+
+/// Says in the log how far a long load is.
+fn tell_progress(done: &AtomicUsize, total: usize, is_finished: impl Fn() -> bool) {
+    let started = Monotonic::now();
+    let mut told = started;
+    while !is_finished() {
+        std::thread::park_timeout(Duration::from_millis(2));
+        if told.elapsed() >= PROGRESS_EVERY {
+            told = Monotonic::now();
+            let zones = done.load(Ordering::Relaxed);
+            let seconds = started.elapsed().as_secs_f64();
+            let rate = zones as f64 / seconds;
+            let left_s = ((total - zones) as f64 / rate.max(1.0)) as u64;
+            tracing::info!(zones, of = total, per_second = rate as u64, left_s, "loading zones");
+        }
+    }
+}
+
+/// Reads zone files one after the other in the same memory.
+struct ZoneReader<'a> {
+    root: &'a std::path::Path,
+    key: HashKey,
+    classify: &'a (dyn Fn(IpAddr) -> AddressClass + Sync),
+    records: Records,
+    builder: Builder,
+}
+
+impl<'a> ZoneReader<'a> {
+    fn new(
+        root: &'a std::path::Path,
+        key: HashKey,
+        classify: &'a (dyn Fn(IpAddr) -> AddressClass + Sync),
+    ) -> ZoneReader<'a> {
+        ZoneReader { root, key, classify, records: Records::default(), builder: Builder::new() }
+    }
+
+    fn read(&mut self, file: &ZoneFile) -> Loaded {
+        let path = file.path();
+        self.records.clear();
+        let read = master::read_zone(&path, self.root, &file.origin, &mut self.records);
+        let files = self.records.files().to_vec();
+        let faults = match read {
+            Ok(faults) => faults,
+            Err(_) if matches!(path.try_exists(), Ok(false)) => return Loaded::Gone,
+            Err(faults) => return Loaded::Refused { faults, files },
+        };
+        match self.builder.build(&file.origin, &self.records, self.key, &|ip| (self.classify)(ip)) {
+            Ok(zone) => Loaded::Zone { zone, faults, files },
+            Err(error) => {
+                let fault = Fault::of_file(
+                    Severity::Error,
+                    path,
+                    error.to_string(),
+                    "split the records over several names or zones",
+                );
+                Loaded::Refused { faults: vec![fault], files }
+            }
+        }
+    }
+}
