@@ -24,6 +24,7 @@ pub mod logging;
 pub mod privileges;
 pub mod serve;
 pub mod service;
+pub mod settings;
 pub mod show;
 
 /// Where the configuration is looked for without `--config`, in this order.

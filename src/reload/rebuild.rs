@@ -60,7 +60,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    fn classifier(&self) -> impl Fn(IpAddr) -> AddressClass + Sync + use<> {
+    /// What addresses are to the gate.
+    pub fn classifier(&self) -> impl Fn(IpAddr) -> AddressClass + Sync + use<> {
         let regions = Arc::clone(&self.regions);
         let nameservers = self.nameserver_addresses.clone();
         move |address| AddressClass {
@@ -281,7 +282,7 @@ impl Rebuild {
     ) -> Changed {
         let before = self.store().len();
         let change = match &mut self.feed {
-            Some(feed) => feed.refresh(scope, hints, Moment::now(), shrink),
+            Some(feed) => feed.refresh(&scope, hints, shrink, Moment::now()),
             None => {
                 let (feed, change) = Feed::open(self.settings.feed.clone(), Moment::now());
                 self.feed = Some(feed);
@@ -387,8 +388,10 @@ impl Loader for Rebuild {
             let scan = self.files.scan(&Scope::All, &[]);
             let origins: Vec<Name> =
                 self.zones.iter().filter_map(|entry| Name::from_wire(entry.zone.apex())).collect();
-            for origin in origins.iter().filter(|origin| self.files.file(origin).is_none()) {
-                self.remove_zone(origin, now, &mut taken);
+            for origin in &origins {
+                if self.files.file(origin).is_none() {
+                    self.remove_zone(origin, now, &mut taken);
+                }
             }
             taken.faults.extend(scan.faults);
             self.take_zones(&scan.changed, now, &mut taken);

@@ -152,7 +152,7 @@ fn shard_of(hash: u64) -> usize {
 }
 
 /// The writer's side of the table: changes are collected, then published as a new table.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ZoneSet {
     table: ZoneTable,
     /// Shards in the making, as lists of entries.
