@@ -85,6 +85,15 @@ impl Mark {
         Ok(true)
     }
 
+    /// Whether what was appended begins on a line of its own: otherwise it changes the last line
+    /// that was taken in, which had no line end.
+    pub(super) fn is_followed_by_line(&self, file: &File) -> io::Result<bool> {
+        let Some(before) = self.offset.checked_sub(1) else { return Ok(true) };
+        let mut around = Vec::new();
+        read_at(file, before, 2, &mut around)?;
+        Ok(around.first() == Some(&b'\n') || matches!(around.get(1), Some(b'\n' | b'\r')))
+    }
+
     /// Whether bytes were left that may become a record.
     pub(super) fn has_tail(&self) -> bool {
         self.offset < self.size

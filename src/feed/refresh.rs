@@ -365,13 +365,13 @@ impl Feed {
         let mut files = Vec::new();
         for path in paths {
             let relative = self.relative(path)?;
-            let hidden = |part: &std::ffi::OsStr| part.as_encoded_bytes().starts_with(b".");
-            if relative.iter().any(hidden) && relative.file_name().is_none_or(|name| name == HOLD) {
+            let name = relative.file_name()?.as_encoded_bytes();
+            // A link like `..data` that leads elsewhere now has changed all that is behind it.
+            if name == HOLD.as_bytes() || name.starts_with(b"..") {
                 return None;
             }
-            // A link that leads elsewhere now has changed all that is behind it.
-            if relative.iter().next().is_none_or(hidden) {
-                return None;
+            if relative.iter().any(|part| part.as_encoded_bytes().starts_with(b".")) {
+                continue;
             }
             let metadata = fs::metadata(root.join(&relative)).ok()?;
             if metadata.is_dir() {
@@ -430,8 +430,8 @@ impl Feed {
         self.carry_out(plans, shrink, now, &mut round);
 
         // What waits may now stand in a file that has just been taken in.
-        let freed = self.freed();
-        if !freed.is_empty() && !round.touched.is_empty() {
+        let freed = if round.touched.is_empty() { Vec::new() } else { self.freed() };
+        if !freed.is_empty() {
             let plans = self.look_at(&freed, &writers, Reconsider::Yes, now, &mut round);
             self.carry_out(plans, shrink, now, &mut round);
         }
@@ -639,7 +639,7 @@ impl Feed {
                     (_, true) if !grew && !(has_tail && settled) => {
                         return Ok(Look::Touched(stat));
                     }
-                    (Some(layout), true) => {
+                    (Some(layout), true) if !grew || taken.mark.is_followed_by_line(&file)? => {
                         let read = reader.appended(&file, &taken.mark, layout, stat.size, end);
                         (read, Rest::Stays)
                     }

@@ -70,9 +70,9 @@ pub(super) fn still_waits(
     emptied: Emptied,
     max_shrink: f64,
 ) -> bool {
-    let left = lost.iter().filter(|lost| !store.stands_elsewhere(lost.site, lost.key, file));
+    let mut left = lost.iter().filter(|lost| !store.stands_elsewhere(lost.site, lost.key, file));
     match emptied {
-        Emptied::Yes => left.count() > 0,
+        Emptied::Yes => left.next().is_some(),
         Emptied::No => is_too_much(left.count(), store.len(), max_shrink),
     }
 }

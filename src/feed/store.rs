@@ -466,7 +466,7 @@ impl FilingStore {
     }
 
     fn insert(&mut self, file: FileId, new: Candidate, touched: &mut Touched) -> u32 {
-        self.note(new.site, new.subject, touched);
+        self.note(new.site, new.key, new.subject, touched);
         if !self.chain(new.site).any(|slot| self.slab.get(slot).key == new.key) {
             self.records += 1;
         }
@@ -502,7 +502,7 @@ impl FilingStore {
         match self.same(slot, &new) {
             Same::Yes => self.slab.get_mut(slot).line = new.line,
             Same::No => {
-                self.note(new.site, new.subject, touched);
+                self.note(new.site, new.key, new.subject, touched);
                 self.drop_rare(slot, touched);
                 let entry = self.slab.get_mut(slot);
                 entry.subject = new.subject;
@@ -539,7 +539,7 @@ impl FilingStore {
     fn remove(&mut self, slot: u32, touched: &mut Touched) {
         let entry = self.slab.get(slot);
         let site = SiteKey(entry.site);
-        self.note(site, entry.subject, touched);
+        self.note(site, entry.key, entry.subject, touched);
         self.drop_rare(slot, touched);
         let before = self.chain(site).take_while(|&other| other != slot).last();
         match before {
@@ -562,9 +562,19 @@ impl FilingStore {
         }
     }
 
-    /// Notes, before it changes, what a record bears on.
-    fn note(&self, site: SiteKey, subject: u64, touched: &mut Touched) {
+    /// Notes, before it changes, what a record bears on: also the new domains that other files'
+    /// records of the same key name, since these records now begin or cease to count.
+    fn note(&self, site: SiteKey, key: u64, subject: u64, touched: &mut Touched) {
         touched.sites.push(site);
+        for slot in self.chain(site) {
+            let entry = self.slab.get(slot);
+            if entry.key == key
+                && entry.facts.has_rare()
+                && let Some(new_domain) = self.rare.get(&slot).and_then(|r| r.new_domain.as_ref())
+            {
+                touched.sites.push(new_domain.site);
+            }
+        }
         if self.cancels.contains_key(&subject) {
             let before = || self.cancellations(subject).collect();
             touched.subjects.entry(subject).or_insert_with(before);
