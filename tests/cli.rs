@@ -259,3 +259,27 @@ fn a_user_that_cannot_be_become_keeps_the_server_from_starting() {
     assert_eq!(code(&output), Some(3));
     assert!(stderr(&output).contains("no such user"), "{}", stderr(&output));
 }
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let folder = folder("");
+    let config = format!("[server]\nlisten = [\"{address}\"]\n[filings]\nprovider = \"hoster\"\n");
+    fs::write(folder.path().join("beiand.toml"), config).unwrap();
+    let output = run(folder.path(), &["serve", "--config", "beiand.toml"]);
+    assert_eq!(code(&output), Some(3));
+    let message = stderr(&output);
+    assert!(message.contains(&format!("cannot listen on {address} (UDP)")), "{message}");
+    assert!(message.contains("in use"), "{message}");
+}
+
+#[test]
+fn a_certificate_that_cannot_be_read_is_named() {
+    let folder = folder(
+        "[tls]\nlisten = [\"127.0.0.1:0\"]\ncertificate = \"gone.pem\"\nkey = \"gone.key\"\n",
+    );
+    let output = run(folder.path(), &["serve", "--config", "beiand.toml"]);
+    assert_eq!(code(&output), Some(3));
+    assert!(stderr(&output).contains("gone.pem"), "{}", stderr(&output));
+}
