@@ -57,7 +57,7 @@ pub enum Failure {
         looked: Vec<PathBuf>,
     },
     /// The configuration is faulty.
-    #[error("the configuration has {} fault(s)", .0.len())]
+    #[error("the configuration has {}", show::count(.0.len() as u64, "fault"))]
     Config(Vec<Fault>),
     /// The running server could not be asked.
     #[error(transparent)]
