@@ -1,8 +1,9 @@
 //! The built program as a person or a service manager uses it: arguments, exit codes, messages,
 //! signals.
 
-use std::fs;
-use std::io::Read;
+use std::fs::{self, Permissions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -152,6 +153,8 @@ impl Served {
     fn start(folder: &Path, environment: &[(&str, &str)]) -> Served {
         let socket = folder.join("manager.sock");
         let manager = UnixDatagram::bind(&socket).unwrap();
+        // The server may become another user.
+        fs::set_permissions(&socket, Permissions::from_mode(0o777)).unwrap();
         manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let child = beiand(folder)
             .args(["serve", "--config", "beiand.toml"])
@@ -168,7 +171,11 @@ impl Served {
     fn tells(&self, what: &str) {
         let mut message = [0; 4_096];
         loop {
-            let length = self.manager.recv(&mut message).unwrap_or_else(|e| panic!("{what}: {e}"));
+            let length = match self.manager.recv(&mut message) {
+                Ok(length) => length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => panic!("{what}: {error}"),
+            };
             let text = std::str::from_utf8(&message[..length]).unwrap();
             if text.lines().any(|line| line == what) {
                 return;
@@ -188,6 +195,47 @@ impl Served {
         self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
         (self.child.wait().unwrap().code(), log)
     }
+}
+
+/// The values of a field in `/proc/<pid>/task/*/status`, one for each thread.
+fn of_each_thread(pid: u32, field: &str) -> Vec<String> {
+    fs::read_dir(format!("/proc/{pid}/task"))
+        .unwrap()
+        .map(|task| {
+            let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+            line.trim_start_matches(':').split_whitespace().next().unwrap_or_default().to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn low_ports_are_bound_and_then_no_thread_has_roots_rights() {
+    // SAFETY: takes no pointers and cannot fail.
+    if unsafe { libc::geteuid() } != 0 {
+        eprintln!("not root: nothing to give up");
+        return;
+    }
+    let folder = folder("");
+    let config = "[server]\nlisten = [\"127.0.0.1:977\"]\nuser = \"nobody\"\n\
+                  [filings]\nprovider = \"hoster\"\n[zones]\npath = \"zones\"\n\
+                  [control]\nsocket = \"\"\n";
+    fs::write(folder.path().join("beiand.toml"), config).unwrap();
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let served = Served::start(folder.path(), &[]);
+    served.tells("READY=1");
+    let pid = served.child.id();
+    let users = of_each_thread(pid, "Uid");
+    assert!(users.len() > 1 && users.iter().all(|user| user != "0"), "{users:?}");
+    for capabilities in ["CapPrm", "CapEff", "CapInh", "CapAmb"] {
+        let held = of_each_thread(pid, capabilities);
+        assert!(held.iter().all(|set| set == "0000000000000000"), "{capabilities}: {held:?}");
+    }
+    assert!(of_each_thread(pid, "NoNewPrivs").iter().all(|set| set == "1"));
+    served.signal(libc::SIGTERM);
+    let (code, log) = served.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("127.0.0.1:977"), "{log}");
 }
 
 impl Drop for Served {
@@ -258,4 +306,28 @@ fn a_user_that_cannot_be_become_keeps_the_server_from_starting() {
     let output = run(folder.path(), &["serve", "--config", "beiand.toml"]);
     assert_eq!(code(&output), Some(3));
     assert!(stderr(&output).contains("no such user"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let folder = folder("");
+    let config = format!("[server]\nlisten = [\"{address}\"]\n[filings]\nprovider = \"hoster\"\n");
+    fs::write(folder.path().join("beiand.toml"), config).unwrap();
+    let output = run(folder.path(), &["serve", "--config", "beiand.toml"]);
+    assert_eq!(code(&output), Some(3));
+    let message = stderr(&output);
+    assert!(message.contains(&format!("cannot listen on {address} (TCP)")), "{message}");
+    assert!(message.contains("in use"), "{message}");
+}
+
+#[test]
+fn a_certificate_that_cannot_be_read_is_named() {
+    let folder = folder(
+        "[tls]\nlisten = [\"127.0.0.1:0\"]\ncertificate = \"gone.pem\"\nkey = \"gone.key\"\n",
+    );
+    let output = run(folder.path(), &["serve", "--config", "beiand.toml"]);
+    assert_eq!(code(&output), Some(3));
+    assert!(stderr(&output).contains("gone.pem"), "{}", stderr(&output));
 }

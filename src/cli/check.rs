@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::show::{Format, Show, count};
 use super::{Exit, Failure};
@@ -18,7 +18,8 @@ pub struct Report {
     pub errors: usize,
     /// Faults whose input was taken in all the same.
     pub warnings: usize,
-    /// What was read, such as 12 of "zone"; singular nouns.
+    /// What was read, such as 12 of "zone"; singular nouns. In JSON an object: `{"zone": 12}`.
+    #[serde(serialize_with = "as_object")]
     pub read: Vec<(&'static str, u64)>,
     /// Every fault, file by file.
     pub faults: Vec<Fault>,
@@ -61,6 +62,10 @@ fn read_everything(config: &Config) -> Report {
     report
 }
 
+fn as_object<S: Serializer>(read: &[(&'static str, u64)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(read.iter().copied())
+}
+
 fn show_report(report: &Report, show: &Show, out: &mut dyn Write) -> std::io::Result<()> {
     if show.format == Format::Json {
         return show.json(out, report);
@@ -68,4 +73,35 @@ fn show_report(report: &Report, show: &Show, out: &mut dyn Write) -> std::io::Re
     show.faults(out, &report.faults)?;
     let read: Vec<String> = report.read.iter().map(|(of, number)| count(*number, of)).collect();
     writeln!(out, "{}: {}", read.join(", "), show.tally(&report.faults))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::show::Colour;
+    use crate::fault::Severity;
+
+    fn shown(report: &Report, format: Format) -> String {
+        let mut out = Vec::new();
+        show_report(report, &Show { format, colour: Colour::Never }, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_report_adds_up_what_the_rooms_found() {
+        let mut report = Report::default();
+        report.add(&[("zone", 1_200)], Vec::new());
+        assert!(report.ok);
+        let warning = Fault::of_file(Severity::Warning, "a.zone", "one NS only", "add one");
+        report.add(&[("filing file", 1), ("record", 3)], vec![warning]);
+        assert!(!report.ok);
+        assert_eq!(
+            shown(&report, Format::Human),
+            "a.zone: warning: one NS only; add one\n\
+             1,200 zones, 1 filing file, 3 records: 1 warning\n"
+        );
+        let json: serde_json::Value = serde_json::from_str(&shown(&report, Format::Json)).unwrap();
+        assert_eq!((&json["read"]["zone"], &json["warnings"]), (&1_200.into(), &1.into()));
+        assert_eq!(json["faults"][0]["severity"], "warning");
+    }
 }

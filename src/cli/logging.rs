@@ -90,4 +90,41 @@ mod tests {
         assert_eq!(chosen.to_string(), "warn");
         assert_eq!(bad.unwrap().0, "beiand=lots");
     }
+
+    /// Set in the child process that panics.
+    const CHILD: &str = "BEIAND_TEST_PANICS";
+
+    #[test]
+    fn a_panic_is_an_event_with_its_place() {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "cli::logging::tests::child", "--ignored", "--nocapture"])
+            .env(CHILD, "1")
+            .env_remove("RUST_LOG")
+            .output()
+            .unwrap();
+        let log = String::from_utf8(output.stderr).unwrap();
+        let event: serde_json::Value = log
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .next()
+            .unwrap_or_else(|| panic!("no event in {log}"));
+        assert_eq!(event["level"], "ERROR");
+        assert_eq!(event["fields"]["thread"], "worker-7");
+        assert_eq!(event["fields"]["panic"], "the answer is 43");
+        assert!(event["fields"]["file"].as_str().unwrap().ends_with("logging.rs"), "{event}");
+        assert!(!log.contains("panicked at"), "{log}");
+    }
+
+    #[test]
+    #[ignore = "run by a_panic_is_an_event_with_its_place, in a process of its own"]
+    fn child() {
+        if std::env::var_os(CHILD).is_none() {
+            return;
+        }
+        start(Log { format: LogFormat::Json, level: LogLevel::Info });
+        log_panics();
+        let worker = std::thread::Builder::new().name("worker-7".to_owned());
+        let answer = 43;
+        let _ = worker.spawn(move || panic!("the answer is {answer}")).unwrap().join();
+    }
 }

@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::filing::Instant;
+use crate::serve::BindError;
 use crate::wire::name::Name;
 use crate::wire::rrtype::Rtype;
 use show::{Format, Show};
@@ -57,11 +58,14 @@ pub enum Failure {
         looked: Vec<PathBuf>,
     },
     /// The configuration is faulty.
-    #[error("the configuration has {} fault(s)", .0.len())]
+    #[error("the configuration has {}", show::count(.0.len() as u64, "fault"))]
     Config(Vec<Fault>),
     /// The running server could not be asked.
     #[error(transparent)]
     Control(#[from] control::ControlError),
+    /// A port could not be bound, or a certificate not be read.
+    #[error("cannot listen on {0}")]
+    Bind(#[from] BindError),
     /// Privileges could not be dropped.
     #[error(transparent)]
     Privileges(#[from] privileges::PrivilegesError),

@@ -304,7 +304,13 @@ impl<'t> Document<'t> {
             self.fault(span, Problem::new("unknown section", remedy));
         }
         for entry in std::mem::take(&mut self.entries) {
-            let problem = Problem::new("unknown key", self.suggestion(&entry));
+            let is_section = self.asked.iter().any(|((section, _), _)| *section == entry.key);
+            let problem = if entry.section.is_none() && is_section {
+                let remedy = format!("write [{}] on a line of its own, its keys below", entry.key);
+                Problem::new("this is the name of a section", remedy)
+            } else {
+                Problem::new("unknown key", self.suggestion(&entry))
+            };
             self.fault(entry.key_span, problem);
         }
         let broken = std::mem::take(&mut self.broken_lines);

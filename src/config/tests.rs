@@ -305,6 +305,25 @@ fn the_gate_changes_while_the_server_runs_and_its_ports_do_not() {
     assert_eq!(old.restart_needed_for(&new), ["[server]", "[log]"]);
 }
 
+#[test]
+fn files_from_other_systems_are_read() {
+    let crlf = SHIPPED.replace('\n', "\r\n");
+    assert_eq!(parse(&crlf), parse(SHIPPED));
+    assert_eq!(parse(&format!("\u{feff}{SHIPPED}")), parse(SHIPPED));
+    let faults = faults("\u{feff}[server]\r\nworkres = 1\r\n[filings]\r\nprovider = \"h\"\r\n");
+    assert_eq!(faults, ["c.toml:2:1: error: \"workres\": unknown key; did you mean workers?"]);
+}
+
+#[test]
+fn a_section_is_written_as_one() {
+    assert!(faults("server.workers = 2\nfilings = { provider = \"h\" }\n").is_empty());
+    for text in ["[[server]]\nworkers = 2\n", "server = 2\n"] {
+        let faults = faults_of(text);
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].ends_with("write [server] on a line of its own, its keys below"));
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in "(\\[[a-z]{0,8}\\]?\n|[a-z_]{0,9} ?=? ?[\"\\['0-9a-z{}.:/京-]{0,12}\n|\\PC{0,8}\n){0,12}") {
