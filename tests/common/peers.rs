@@ -3,6 +3,7 @@
 
 #![allow(dead_code, missing_docs)]
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -105,8 +106,7 @@ pub fn knot(folder: &Path, zones: &[ZoneFile], core: Option<usize>) -> Peer {
     }
     let config = folder.join("knot.conf");
     fs::write(&config, text).expect("a file");
-    let command = ["knotd", "-c", config.to_str().expect("UTF-8")];
-    Peer { name: "Knot", address: at(port), child: start(&command, core, "knot"), config }
+    spawn("Knot", &[&installed("knotd", "knot"), Path::new("-c"), &config], core, at(port), &config)
 }
 
 /// Starts NSD in the folder.
@@ -132,38 +132,52 @@ pub fn nsd(folder: &Path, zones: &[ZoneFile], core: Option<usize>) -> Peer {
     }
     let config = path("nsd.conf");
     fs::write(&config, text).expect("a file");
-    let command = ["nsd", "-d", "-c", config.to_str().expect("UTF-8")];
-    Peer { name: "NSD", address: at(port), child: start(&command, core, "nsd"), config }
+    let nsd = installed("nsd", "nsd");
+    let command = [&nsd, Path::new("-d"), Path::new("-c"), &config];
+    spawn("NSD", &command, core, at(port), &config)
 }
 
-fn start(command: &[&str], core: Option<usize>, package: &str) -> Child {
-    let mut words: Vec<String> = Vec::new();
+/// Starts a program, pinned to a core if one is given.
+pub fn spawn(
+    name: &'static str,
+    command: &[&Path],
+    core: Option<usize>,
+    address: SocketAddr,
+    config: &Path,
+) -> Peer {
+    let mut words: Vec<OsString> = Vec::new();
     if let Some(core) = core {
-        words.extend(["taskset".to_owned(), "-c".to_owned(), core.to_string()]);
+        words.extend(["taskset".into(), "-c".into(), core.to_string().into()]);
     }
-    let found = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/sbin"]
-        .iter()
-        .map(|folder| Path::new(folder).join(command[0]))
-        .find(|path| path.exists())
-        .unwrap_or_else(|| {
-            panic!("{} is not installed: apt-get install {package} (see .ci/run)", command[0])
-        });
-    words.push(found.to_string_lossy().into_owned());
-    words.extend(command[1..].iter().map(|word| (*word).to_owned()));
-    Command::new(&words[0])
+    words.extend(command.iter().map(|word| word.as_os_str().to_owned()));
+    let child = Command::new(&words[0])
         .args(&words[1..])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .unwrap_or_else(|error| panic!("{}: {error}", words.join(" ")))
+        .unwrap_or_else(|error| panic!("{words:?}: {error}"));
+    Peer { name, address, config: config.to_owned(), child }
 }
 
-fn at(port: u16) -> SocketAddr {
+/// Where a program of a package is.
+pub fn installed(program: &str, package: &str) -> PathBuf {
+    ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/sbin"]
+        .iter()
+        .map(|folder| Path::new(folder).join(program))
+        .find(|path| path.exists())
+        .unwrap_or_else(|| {
+            panic!("{program} is not installed: apt-get install {package} (see .ci/run)")
+        })
+}
+
+/// A port of 127.0.0.1.
+pub fn at(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
-fn free_port() -> u16 {
+/// A port that is free for UDP and TCP on 127.0.0.1 now.
+pub fn free_port() -> u16 {
     loop {
         let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = tcp.local_addr().expect("a bound socket").port();
