@@ -123,6 +123,11 @@ impl Watch {
         watch
     }
 
+    /// What is watched.
+    pub fn watched(&self) -> &Watched {
+        &self.watched
+    }
+
     /// Whether events can be relied upon.
     pub fn mode(&self) -> Mode {
         self.mode
@@ -160,7 +165,10 @@ impl Watch {
         let raw = lock(&self.raw);
         let (first, last) = (raw.first?, raw.last?);
         let mut ripe = (last + QUIET).min(first + LONGEST_WAIT);
-        if let (true, Some(not_before)) = (raw.touched.is_empty(), self.rescan_not_before) {
+        if raw.lost
+            && raw.touched.is_empty()
+            && let Some(not_before) = self.rescan_not_before
+        {
             ripe = ripe.max(not_before);
         }
         Some(ripe.saturating_duration_since(now))
@@ -419,4 +427,92 @@ fn is_strictly_below(path: &Path, folder: &Path) -> bool {
 fn lock(raw: &Mutex<Raw>) -> MutexGuard<'_, Raw> {
     // What it guards is whole after each statement.
     raw.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{DataChange, Flag, RemoveKind};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Watches `zones`, `config/filings` and `config/beiand.toml` of a temporary folder.
+    fn watch() -> (TempDir, Watch) {
+        let temp = tempfile::tempdir().expect("a temporary folder");
+        for folder in ["zones", "config/filings"] {
+            fs::create_dir_all(temp.path().join(folder)).expect("create");
+        }
+        let watched = Watched {
+            zones: temp.path().join("zones"),
+            filings: temp.path().join("config/filings"),
+            config: temp.path().join("config/beiand.toml"),
+            files: Vec::new(),
+        };
+        (temp, Watch::new(watched, || {}))
+    }
+
+    fn note(watch: &Watch, kind: EventKind, path: &Path) {
+        lock(&watch.raw).note(Ok(Event::new(kind).add_path(path.to_owned())));
+    }
+
+    fn lose_events(watch: &Watch) {
+        lock(&watch.raw).note(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)));
+    }
+
+    const WRITTEN: EventKind = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+    const CLOSED: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
+
+    #[test]
+    fn a_file_is_whole_only_while_its_close_is_the_last_that_was_seen() {
+        let (temp, mut watch) = watch();
+        let path = temp.path().join("zones/a.zone");
+        let mut take_after = |kinds: &[EventKind]| {
+            kinds.iter().for_each(|kind| note(&watch, *kind, &path));
+            let batch = watch.take();
+            assert_eq!(batch.zones, Scope::Paths([path.clone()].into()));
+            assert!(batch.filings.is_nothing() && !batch.config);
+            batch.closed_after_write
+        };
+        let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+        assert_eq!(take_after(&[WRITTEN, CLOSED]), std::slice::from_ref(&path));
+        assert_eq!(take_after(&[renamed]), std::slice::from_ref(&path));
+        assert!(take_after(&[WRITTEN, CLOSED, WRITTEN]).is_empty());
+        assert!(take_after(&[CLOSED, EventKind::Remove(RemoveKind::File)]).is_empty());
+    }
+
+    #[test]
+    fn lost_events_mean_a_look_at_everything_and_the_next_such_look_waits() {
+        let (temp, mut watch) = watch();
+        lose_events(&watch);
+        assert_eq!(watch.take(), Batch::all());
+        lose_events(&watch);
+        assert!(watch.ripe_in().is_some_and(|wait| wait > LONGEST_WAIT));
+        // What was not lost does not wait with it.
+        let path = temp.path().join("zones/a.zone");
+        note(&watch, CLOSED, &path);
+        assert!(watch.ripe_in().is_some_and(|wait| wait <= LONGEST_WAIT));
+        assert_eq!(watch.take().zones, Scope::Paths([path].into()));
+        assert!(watch.ripe_in().is_some_and(|wait| wait > LONGEST_WAIT));
+        watch.rescan_not_before = Some(Instant::now());
+        assert_eq!(watch.take(), Batch::all());
+        assert_eq!(watch.rescan_wait, FIRST_RESCAN_WAIT * 2);
+    }
+
+    #[test]
+    fn more_paths_than_are_worth_keeping_become_everything() {
+        let (temp, mut watch) = watch();
+        for number in 0..MAX_PATHS + 1 {
+            note(&watch, CLOSED, &temp.path().join(format!("zones/z{number}.zone")));
+        }
+        assert_eq!(watch.take(), Batch::all());
+    }
+
+    #[test]
+    fn at_the_systems_limit_the_poll_is_all_there_is() {
+        let (_temp, mut watch) = watch();
+        assert_eq!(watch.mode(), Mode::Events);
+        lock(&watch.raw).note(Err(notify::Error::new(ErrorKind::MaxFilesWatch)));
+        assert!(watch.take().is_empty());
+        assert_eq!(watch.mode(), Mode::PollOnly);
+    }
 }

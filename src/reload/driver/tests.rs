@@ -139,7 +139,7 @@ impl House {
                 config: root.join("config/beiand.toml"),
                 files: vec![root.join("country.mmdb")],
             },
-            zones: ZoneFiles::new(root.join("config/../zones"), Duration::from_secs(2)),
+            zones: ZoneFiles::new(root.join("config/../zones"), Duration::from_millis(200)),
             calls: sender,
             orders: Arc::clone(&orders),
             due: Arc::clone(&due),
@@ -303,6 +303,23 @@ fn a_folder_removed_and_remade_is_watched_again() {
     house.until_changed("a.");
     house.rename_over("zones/sub/a.zone", "third");
     house.until_changed("a.");
+}
+
+#[test]
+fn folders_that_are_missing_at_the_start_are_watched_when_they_come() {
+    let house = House::new(|root| {
+        fs::remove_dir(root.join("config/filings")).expect("remove");
+        fs::remove_dir(root.join("zones")).expect("remove");
+    });
+    fs::create_dir(house.path("zones")).expect("create");
+    house.until("the zones folder", |call| matches!(call, Call::Zones { .. }));
+    house.rename_over("zones/a.zone", "first");
+    house.until_changed("a.");
+    fs::create_dir(house.path("config/filings")).expect("create");
+    let everything = |call: &Call| matches!(call, Call::Filings { scope: Scope::All, .. });
+    house.until("the filings folder", everything);
+    house.rename_over("config/filings/a.csv", "line\n");
+    house.until_filing("config/filings/a.csv");
 }
 
 #[test]

@@ -351,7 +351,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     /// Whatever happens to the files, following the touched paths leads to the same zones from
     /// the same files as looking at everything afresh, and every difference has been told.
