@@ -558,6 +558,27 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_told_to_stop_answers_first_what_has_arrived() {
+        let (_, socket, client) = batch_and_client();
+        let (stop, phase) = watch::channel(Phase::Serving);
+        let slot = Arc::new(Slot::default());
+        let worker = Worker::new(Arc::new(socket), 2, Arc::default(), slot, phase);
+        let queries = [7, 8, 9, 10, 11];
+        for id in queries {
+            client.send(&[0, id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+        }
+        let until = Instant::now() + Duration::from_secs(20);
+        stop.send(Phase::Draining { until }).unwrap();
+        worker.run();
+        client.set_nonblocking(true).unwrap();
+        for id in queries {
+            let mut reply = [0; 512];
+            client.recv(&mut reply).unwrap();
+            assert_eq!(reply[1], id);
+        }
+    }
+
+    #[test]
     fn a_query_from_port_zero_is_not_answered() {
         let (mut batch, socket, client) = batch_and_client();
         client.send(&[1; 20]).unwrap();
