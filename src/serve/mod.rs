@@ -9,7 +9,7 @@
 //! A transport knows sockets, frames and limits. What a query means and what is replied is
 //! [`crate::answer`]'s alone, so that every transport gives the same answers.
 //!
-//! The order of use: [`bind`] while the process may still bind low ports and read private keys,
+//! The order of use: [`bind()`] while the process may still bind low ports and read private keys,
 //! then drop privileges, then [`Bound::run`], and at the end [`Running::stop`].
 
 mod bind;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Everything that [`super::bind`] and the transports need to know.
+/// Everything that [`super::bind()`] and the transports need to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Addresses for plain DNS; each is served over UDP and TCP on the same port. Port 0 lets the

@@ -481,6 +481,7 @@ mod tests {
     use std::net::UdpSocket;
 
     use super::*;
+    use crate::serve::counters::{Protocol, Registry};
 
     /// A batch of two with a socket of its own, and a client with somewhere to send to.
     fn batch_and_client() -> (Batch, Socket, UdpSocket) {
@@ -555,6 +556,55 @@ mod tests {
         let mut reply = [0; 16];
         assert_eq!(client.recv(&mut reply).unwrap(), 3);
         assert_eq!(&reply[..3], b"yes");
+    }
+
+    #[test]
+    fn a_worker_told_to_stop_answers_first_what_has_arrived() {
+        let (_, socket, client) = batch_and_client();
+        let (stop, phase) = watch::channel(Phase::Serving);
+        let slot = Arc::new(Slot::default());
+        let worker = Worker::new(Arc::new(socket), 2, Arc::default(), slot, phase);
+        let queries = [7, 8, 9, 10, 11];
+        for id in queries {
+            client.send(&[0, id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+        }
+        let until = Instant::now() + Duration::from_secs(20);
+        stop.send(Phase::Draining { until }).unwrap();
+        worker.run();
+        client.set_nonblocking(true).unwrap();
+        for id in queries {
+            let mut reply = [0; 512];
+            client.recv(&mut reply).unwrap();
+            assert_eq!(reply[1], id);
+        }
+    }
+
+    #[test]
+    fn a_reply_that_cannot_be_sent_keeps_no_other_back() {
+        let (_, socket, client) = batch_and_client();
+        let (_stop, phase) = watch::channel(Phase::Serving);
+        let registry = Registry::default();
+        let slot = registry.slot(Protocol::Udp);
+        let mut worker = Worker::new(Arc::new(socket), 3, Arc::default(), slot, phase);
+        for id in [7, 8, 9] {
+            client.send(&[0, id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+        }
+        assert_eq!(worker.batch.receive(&worker.socket, Wait::ForOne).unwrap(), 3);
+        assert_eq!(worker.answer(3), 3);
+        // SAFETY: the kernel has just written an IPv4 address there; no reference to it exists.
+        unsafe {
+            let address =
+                (&raw mut (*worker.batch.places.at(1)).client).cast::<libc::sockaddr_in>();
+            (*address).sin_port = 0;
+        }
+        worker.send(3);
+        for id in [7, 9] {
+            let mut reply = [0; 512];
+            client.recv(&mut reply).unwrap();
+            assert_eq!(reply[1], id);
+        }
+        let counted = *registry.sum().by_protocol(Protocol::Udp);
+        assert_eq!((counted.queries, counted.replies, counted.unsent), (3, 2, 1));
     }
 
     #[test]
