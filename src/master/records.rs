@@ -119,6 +119,29 @@ impl Records {
         (0..self.entries.len()).map(|index| self.get(index))
     }
 
+    /// True where there may be no room for another record: the arena counts in 32 bits.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes.len() > (u32::MAX - (1 << 17)) as usize
+    }
+
+    /// Gives a record another TTL.
+    pub(super) fn set_ttl(&mut self, index: usize, ttl: u32) {
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.ttl = ttl;
+        }
+    }
+
+    /// Takes out the records at these places, which are in rising order.
+    pub(super) fn remove(&mut self, places: &[u32]) {
+        let mut next = places.iter().copied().peekable();
+        let mut place = 0;
+        self.entries.retain(|_| {
+            let gone = next.next_if_eq(&place).is_some();
+            place += 1;
+            !gone
+        });
+    }
+
     fn owner_of(&self, entry: &Entry) -> &[u8] {
         &self.bytes[entry.owner_at as usize..][..usize::from(entry.owner_len)]
     }

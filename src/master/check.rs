@@ -1,0 +1,365 @@
+//! Whether records make a zone: what BIND's `named-checkzone` refuses is an error here, what it
+//! remarks on a warning.
+
+use super::index::{Entry, Index, push_key};
+use super::records::{RecordRef, Records};
+use super::text::record_to_text;
+use crate::fault::{Fault, Severity};
+use crate::wire::{Name, Rtype, name};
+
+/// Checks the records of the zone `origin`, all of which are at or below it.
+pub fn check(origin: &Name, records: &Records) -> Vec<Fault> {
+    let mut index = Index::default();
+    index.fill(records);
+    let mut faults = Vec::new();
+    check_indexed(origin.as_wire(), records, &index, Extent::Whole, &mut faults);
+    faults
+}
+
+/// Whether the records are all that the file has, or what could be read of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    Whole,
+    /// Faulty lines are missing: nothing can be said about what is not there.
+    Readable,
+}
+
+/// Drops repeated records, and gives the records of an RRset its smallest TTL (RFC 2181 §5.2).
+pub(super) fn tidy(records: &mut Records, index: &mut Index, faults: &mut Vec<Fault>) {
+    let mut repeated = Vec::new();
+    for rrset in index.rrsets() {
+        let [first, rest @ ..] = rrset else { continue };
+        if rest.is_empty() {
+            continue;
+        }
+        repeated.extend(
+            rrset
+                .windows(2)
+                .filter(|pair| index.rdata(&pair[0]) == index.rdata(&pair[1]))
+                .map(|pair| pair[1].record),
+        );
+        let ttl_of = |entry: &Entry| records.get(entry.record as usize).ttl;
+        let ttl = rrset.iter().map(ttl_of).min().unwrap_or_default();
+        if rrset.iter().all(|entry| ttl_of(entry) == ttl) {
+            continue;
+        }
+        let odd =
+            rrset.iter().filter(|entry| ttl_of(entry) != ttl_of(first)).map(|e| e.record).min();
+        let record = records.get(odd.unwrap_or(first.record) as usize);
+        faults.push(of_record(
+            Severity::Warning,
+            records,
+            record,
+            format!(
+                "the records of one name and type have several TTLs; all are served with {ttl}"
+            ),
+            "give them one TTL (RFC 2181 section 5.2)",
+        ));
+        for entry in rrset {
+            records.set_ttl(entry.record as usize, ttl);
+        }
+    }
+    if !repeated.is_empty() {
+        repeated.sort_unstable();
+        records.remove(&repeated);
+        index.fill(records);
+    }
+}
+
+/// As [`check`], with the index at hand.
+pub(super) fn check_indexed(
+    origin: &[u8],
+    records: &Records,
+    index: &Index,
+    extent: Extent,
+    faults: &mut Vec<Fault>,
+) {
+    let mut apex = Vec::with_capacity(origin.len());
+    push_key(origin, &mut apex);
+    let mut checker = Checker { origin, apex: &apex, records, index, faults };
+    for node in index.nodes() {
+        checker.check_node(node);
+    }
+    if extent == Extent::Whole {
+        checker.check_apex();
+        for record in records.iter() {
+            checker.check_target(&record);
+        }
+    }
+    for record in records.iter() {
+        checker.check_names(&record);
+    }
+}
+
+/// What is found at a name that something points to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Address,
+    Alias,
+    BelowDname,
+    /// The name is at or below a delegation: its address is the child's business.
+    Delegated,
+    Nothing,
+}
+
+struct Checker<'a> {
+    origin: &'a [u8],
+    apex: &'a [u8],
+    records: &'a Records,
+    index: &'a Index,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Checker<'_> {
+    fn error(&mut self, record: RecordRef<'_>, problem: &str, remedy: &str) {
+        self.faults.push(of_record(Severity::Error, self.records, record, problem, remedy));
+    }
+
+    fn warning(&mut self, record: RecordRef<'_>, problem: String, remedy: &str) {
+        self.faults.push(of_record(Severity::Warning, self.records, record, problem, remedy));
+    }
+
+    /// The rules about what may stand together at one name.
+    fn check_node(&mut self, node: &[Entry]) {
+        let Some(first) = node.first() else { return };
+        let owner = self.index.owner(first);
+        let is_apex = owner == self.apex;
+        let mut single: [Option<u32>; 3] = [None; 3];
+        for entry in node {
+            let record = self.records.get(entry.record as usize);
+            let (slot, remedy) = match entry.rtype {
+                Rtype::SOA if !is_apex => {
+                    self.error(
+                        record,
+                        "a zone has its SOA at its top only",
+                        "take it away, or make this a zone file of its own",
+                    );
+                    continue;
+                }
+                Rtype::SOA => (0, "keep one SOA"),
+                Rtype::CNAME => (1, "keep one CNAME; for several targets use A and AAAA"),
+                Rtype::DNAME => (2, "keep one DNAME"),
+                Rtype::NS if name::labels(record.owner).next() == Some(b"*") => {
+                    self.error(
+                        record,
+                        "a wildcard cannot be delegated",
+                        "delegate names one by one (RFC 4592 section 4.2)",
+                    );
+                    continue;
+                }
+                Rtype::NSEC3 if !has_hash_owner(record.owner) => {
+                    self.error(record, "NSEC3 stands at a hashed name only", "sign the zone again");
+                    continue;
+                }
+                _ => continue,
+            };
+            let earlier = single[slot].replace(entry.record);
+            if let Some(earlier) = earlier {
+                let later = self.records.get(entry.record.max(earlier) as usize);
+                let problem = format!("a name has at most one {}", entry.rtype);
+                self.error(later, &problem, remedy);
+            }
+        }
+        // Types that a CNAME may stand beside: signatures, and what proves them (RFC 2181 §10.1,
+        // RFC 4034).
+        const BESIDE_CNAME: [Rtype; 6] =
+            [Rtype::CNAME, Rtype::RRSIG, Rtype::NSEC, Rtype::SIG, Rtype::KEY, Rtype(30)];
+        let other = node.iter().find(|entry| !BESIDE_CNAME.contains(&entry.rtype));
+        if let (Some(cname), Some(other)) = (single[1], other) {
+            let later = self.records.get(cname.max(other.record) as usize);
+            self.error(
+                later,
+                "CNAME and other data stand at one name",
+                "keep the CNAME or the other data (RFC 1034 section 3.6.2)",
+            );
+        }
+    }
+
+    fn check_apex(&mut self) {
+        let apex = self.index.node(self.apex);
+        let origin = name::to_text(self.origin);
+        for (rtype, remedy) in [
+            (Rtype::SOA, "begin the file with `@ SOA ns hostmaster 1 3600 900 604800 300`"),
+            (Rtype::NS, "name the zone's servers, as in `@ NS ns1.example.net.`"),
+        ] {
+            if !apex.iter().any(|entry| entry.rtype == rtype) {
+                let problem = format!("the zone {origin} has no {rtype} record at its top");
+                let file = self.records.file(0);
+                self.faults.push(Fault::of_file(Severity::Error, file, problem, remedy));
+            }
+        }
+    }
+
+    /// NS, MX and SRV must lead to addresses.
+    fn check_target(&mut self, record: &RecordRef<'_>) {
+        let at = match record.rtype {
+            Rtype::NS => 0,
+            Rtype::MX => 2,
+            Rtype::SRV => 6,
+            _ => return,
+        };
+        let Some(target) = record.rdata.get(at..) else { return };
+        if target == [0] || !name::suffix_matches(target, self.origin) {
+            return;
+        }
+        let mut owner = Vec::with_capacity(record.owner.len());
+        push_key(record.owner, &mut owner);
+        let mut key = Vec::with_capacity(target.len());
+        push_key(target, &mut key);
+        let is_apex_ns = record.rtype == Rtype::NS && owner == self.apex;
+        let is_glue = record.rtype == Rtype::NS && !is_apex_ns && key.starts_with(&owner);
+        let found = if is_glue { self.find_glue(&key) } else { self.find(&key) };
+        let target = name::to_text(target);
+        let (problem, remedy) = match found {
+            Found::Address | Found::Delegated => return,
+            Found::Alias => (
+                format!("{target} is a CNAME, which {} must not point at", record.rtype),
+                "name the host itself (RFC 2181 section 10.3)",
+            ),
+            Found::BelowDname => (
+                format!("{target} is below a DNAME, which {} must not point at", record.rtype),
+                "name the host itself (RFC 2181 section 10.3)",
+            ),
+            Found::Nothing if is_glue => {
+                (format!("the glue is missing: {target} has no A or AAAA"), "add the address")
+            }
+            Found::Nothing => {
+                (format!("{target} has no A or AAAA in this zone"), "add the address")
+            }
+        };
+        if is_apex_ns {
+            self.error(*record, &problem, remedy);
+        } else {
+            self.warning(*record, problem, remedy);
+        }
+    }
+
+    /// Names of hosts and mailboxes consist of letters, digits and hyphens (RFC 952, 1123).
+    fn check_names(&mut self, record: &RecordRef<'_>) {
+        let host_at: &[usize] = match record.rtype {
+            Rtype::A | Rtype::AAAA => &[],
+            Rtype::MX => &[2],
+            Rtype::NS => &[0],
+            Rtype::SRV => &[6],
+            Rtype::SOA => &[0],
+            _ => return,
+        };
+        if matches!(record.rtype, Rtype::A | Rtype::AAAA | Rtype::MX) {
+            let owner = record.owner;
+            let owner = owner.strip_prefix(b"\x01*").unwrap_or(owner);
+            if !is_host(owner) {
+                self.warning(
+                    *record,
+                    "the owner is not the name of a host".to_owned(),
+                    "host names have letters, digits and hyphens only",
+                );
+            }
+        }
+        for &at in host_at {
+            let rest = record.rdata.get(at..).unwrap_or_default();
+            let target = name::name_len(rest).map_or(rest, |len| &rest[..len]);
+            let problem = if !is_host(target) {
+                "is not the name of a host"
+            } else if looks_like_ipv4(target) {
+                "looks like an address, where a name belongs"
+            } else {
+                continue;
+            };
+            self.warning(
+                *record,
+                format!("{} {problem}", name::to_text(target)),
+                "host names have letters, digits and hyphens only",
+            );
+        }
+    }
+
+    /// What an answer to a query for addresses at this name of the zone would hold.
+    fn find(&self, key: &[u8]) -> Found {
+        let mut encloser = self.apex.len();
+        let mut at = self.apex.len();
+        loop {
+            let node = self.index.node(&key[..at]);
+            let has = |rtype| node.iter().any(|entry| entry.rtype == rtype);
+            if at > self.apex.len() && has(Rtype::NS) {
+                return Found::Delegated;
+            }
+            if at == key.len() {
+                break;
+            }
+            if has(Rtype::DNAME) {
+                return Found::BelowDname;
+            }
+            if self.index.exists(&key[..at]) {
+                encloser = at;
+            }
+            // A key is whole labels, each with its length in front.
+            at += usize::from(key[at]) + 1;
+        }
+        if self.index.exists(key) {
+            return self.addresses(key);
+        }
+        let mut wildcard = key[..encloser].to_vec();
+        wildcard.extend_from_slice(b"\x01*");
+        self.addresses(&wildcard)
+    }
+
+    fn find_glue(&self, key: &[u8]) -> Found {
+        match self.addresses(key) {
+            Found::Address => Found::Address,
+            _ => Found::Nothing,
+        }
+    }
+
+    fn addresses(&self, key: &[u8]) -> Found {
+        let node = self.index.node(key);
+        if node.iter().any(|entry| matches!(entry.rtype, Rtype::A | Rtype::AAAA)) {
+            Found::Address
+        } else if node.iter().any(|entry| entry.rtype == Rtype::CNAME) {
+            Found::Alias
+        } else {
+            Found::Nothing
+        }
+    }
+}
+
+/// A fault of one record, on its line.
+pub(super) fn of_record(
+    severity: Severity,
+    records: &Records,
+    record: RecordRef<'_>,
+    problem: impl Into<String>,
+    remedy: impl Into<String>,
+) -> Fault {
+    Fault {
+        severity,
+        file: records.file(record.file).to_owned(),
+        line: record.line,
+        column: 0,
+        text: record_to_text(record),
+        problem: problem.into(),
+        remedy: remedy.into(),
+    }
+}
+
+fn is_host(wire: &[u8]) -> bool {
+    name::labels(wire).all(|label| {
+        let good = |byte: &u8| byte.is_ascii_alphanumeric();
+        label.first().is_some_and(good)
+            && label.last().is_some_and(good)
+            && label.iter().all(|byte| good(byte) || *byte == b'-')
+    })
+}
+
+/// True for names that begin with four numbers: a dot or an origin too many.
+fn looks_like_ipv4(wire: &[u8]) -> bool {
+    let mut numbers = name::labels(wire)
+        .take(4)
+        .filter(|label| label.len() < 4 && label.iter().all(u8::is_ascii_digit));
+    numbers.by_ref().count() == 4
+}
+
+fn has_hash_owner(owner: &[u8]) -> bool {
+    name::labels(owner)
+        .next()
+        .is_some_and(|label| super::encoding::base32hex(label, &mut Vec::new()))
+}

@@ -1,0 +1,1 @@
+//! Each type from text to wire form and back.
