@@ -53,6 +53,10 @@ pub struct State {
     pub gate: Arc<Gate>,
     /// Who this server says it is.
     pub identity: Arc<Identity>,
+    /// Filing records in force; for those who ask how things are.
+    pub records: usize,
+    /// Counts up by one with each state that is published.
+    pub generation: u64,
 }
 
 /// Whether the data is there.

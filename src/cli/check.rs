@@ -5,9 +5,14 @@ use std::io::Write;
 use serde::{Serialize, Serializer};
 
 use super::show::{Format, Show, count};
-use super::{Exit, Failure};
+use super::{Exit, Failure, settings};
+use crate::answer::cookie::CookieSecret;
 use crate::config::Config;
 use crate::fault::Fault;
+use crate::feed::{Feed, Moment};
+use crate::reload::rebuild::{self, Loaded};
+use crate::reload::{Scope, ZoneFiles};
+use crate::wire::HashKey;
 
 /// What was read, and what is wrong with it.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -54,16 +59,42 @@ pub fn run(
     Ok(if report.ok { Exit::Fine } else { Exit::No })
 }
 
-/// Zones, filing files and regions join here, each by [`Report::add`].
+/// Reads zones, filing files and regions as the server does.
 fn read_everything(config: &Config) -> Report {
-    let _ = config;
     let mut report = Report::default();
     report.add(&[("configuration", 1)], Vec::new());
+    let settings = match settings::rebuild(config, CookieSecret::default()) {
+        Ok(settings) => settings,
+        Err(faults) => {
+            report.add(&[], faults);
+            return report;
+        }
+    };
+    read_zones(&settings, &mut report);
+    let (_, change) = Feed::open(settings.feed, Moment::now());
+    let (files, records) = (change.stats.files as u64, change.stats.records as u64);
+    report.add(&[("filing file", files), ("filing record", records)], change.faults);
     report
 }
 
-fn as_object<S: Serializer>(read: &[(&'static str, u64)], to: S) -> Result<S::Ok, S::Error> {
-    to.collect_map(read.iter().copied())
+fn read_zones(settings: &rebuild::Settings, report: &mut Report) {
+    /// Zones held in memory at a time.
+    const PORTION: usize = 10_000;
+    let mut files = ZoneFiles::new(&settings.zones, settings.settle);
+    let scan = files.scan(&Scope::All, &[]);
+    let mut faults = scan.faults;
+    let classify = settings.classifier();
+    for portion in scan.changed.chunks(PORTION) {
+        for loaded in rebuild::read_zones(portion, &settings.zones, HashKey::random(), &classify) {
+            match loaded {
+                Loaded::Zone { faults: found, .. } | Loaded::Refused { faults: found, .. } => {
+                    faults.extend(found);
+                }
+                Loaded::Gone => {}
+            }
+        }
+    }
+    report.add(&[("zone", scan.changed.len() as u64)], faults);
 }
 
 fn show_report(report: &Report, show: &Show, out: &mut dyn Write) -> std::io::Result<()> {

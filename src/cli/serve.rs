@@ -11,8 +11,12 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Exit, Failure, limits, logging, privileges, service};
+use super::{Exit, Failure, limits, logging, privileges, service, settings};
+use crate::answer::cookie::CookieSecret;
 use crate::config::{Config, Server};
+use crate::reload::protocol::Status;
+use crate::reload::rebuild::{ReadSettings, Rebuild};
+use crate::reload::{self, Driver, control};
 use crate::serve::{
     self, CertificateFiles, HttpsSettings, LocalAddrs, Settings, TcpSettings, TlsSettings,
 };
@@ -20,6 +24,9 @@ use crate::state::{Shared, State};
 
 /// How long queries that have come may take to be answered once the server is to stop.
 const DRAIN: Duration = Duration::from_secs(5);
+
+/// A time that does not come.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Serves until a signal asks to stop.
 pub fn run(config: &Config) -> Result<Exit, Failure> {
@@ -32,6 +39,8 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
         "starting"
     );
     allow_open_files(&config.server);
+    let secret = CookieSecret::default();
+    let settings = settings::rebuild(config, secret).map_err(Failure::Config)?;
     let bound = serve::bind(&transport_settings(config))?;
     log_addresses(bound.local_addrs());
     // Before any thread is started, so that all of them are bound by it.
@@ -42,13 +51,18 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
     let mut signals = Signals::install()?;
     let shared = Arc::new(Shared::new(State::default()));
     let running = bound.run(Arc::clone(&shared)).map_err(Failure::io("starting the threads"))?;
-    tracing::info!("ready");
-    service::ready("answering");
+    let read_settings = settings_reader(config.clone(), secret);
+    let rebuild = Rebuild::new(Arc::clone(&shared), settings, read_settings);
+    let driver = Driver::spawn(driver_settings(config), rebuild)
+        .map_err(Failure::io("starting the reload thread"))?;
+    let control = listen_for_control(config, &driver, &shared);
+    tell_when_ready(driver.clone(), Arc::clone(&shared))?;
     loop {
         match signals.wait() {
             Signal::Rescan => {
                 service::reloading();
                 tracing::info!(signal = "SIGHUP", "looking at all files again");
+                driver.rescan();
                 service::ready("answering");
             }
             Signal::Stop(signal) => {
@@ -59,9 +73,85 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
     }
     signals.let_the_next_one_kill();
     service::stopping();
+    drop(control);
+    driver.stop();
     running.stop(DRAIN);
     tracing::info!("stopped");
     Ok(Exit::Fine)
+}
+
+/// Reads the configuration again; what can only change with a restart is told, and left.
+fn settings_reader(started_with: Config, secret: CookieSecret) -> ReadSettings {
+    let mut told: Vec<&'static str> = Vec::new();
+    Box::new(move || {
+        let config = Config::load(&started_with.file)?;
+        let waiting = started_with.restart_needed_for(&config);
+        if waiting != told {
+            for section in &waiting {
+                tracing::warn!(section, "takes effect with a restart only");
+            }
+            told = waiting;
+        }
+        let mut config = config;
+        config.server = started_with.server.clone();
+        settings::rebuild(&config, secret)
+    })
+}
+
+fn driver_settings(config: &Config) -> reload::Settings {
+    let default = reload::Settings::default();
+    let polls = [config.zones.poll, config.filings.poll];
+    reload::Settings { poll: polls.into_iter().flatten().min().unwrap_or(NEVER), ..default }
+}
+
+/// The control socket, where it can be made: without it the server serves all the same.
+fn listen_for_control(
+    config: &Config,
+    driver: &reload::Handle,
+    shared: &Arc<Shared>,
+) -> Option<control::Server> {
+    let path = config.control.socket.as_deref()?;
+    let shared = Arc::clone(shared);
+    let status = Arc::new(move || status_of(&shared.load()));
+    match control::Server::spawn(path, driver.clone(), status) {
+        Ok(server) => {
+            tracing::info!(socket = %path.display(), "listening for commands");
+            Some(server)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "no control socket: beiand reload cannot reach this server");
+            None
+        }
+    }
+}
+
+fn status_of(state: &State) -> Status {
+    let mut status = Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        records: state.records as u64,
+        generation: state.generation,
+        ..Status::default()
+    };
+    for entry in state.zones.iter() {
+        status.zones += 1;
+        status.zones_failed += u64::from(entry.zone.is_broken());
+        status.blocked += u64::from(!entry.column.own.is_open());
+    }
+    status
+}
+
+/// Tells the log and the service manager once the first load is done. Until then queries get
+/// SERVFAIL, and a signal to stop is heard.
+fn tell_when_ready(driver: reload::Handle, shared: Arc<Shared>) -> Result<(), Failure> {
+    let wait = move || {
+        if driver.wait_started(NEVER) {
+            let Status { zones, zones_failed, records, blocked, .. } = status_of(&shared.load());
+            tracing::info!(zones, zones_failed, records, blocked, "ready");
+            service::ready("answering");
+        }
+    };
+    let thread = std::thread::Builder::new().name("starting".to_owned()).spawn(wait);
+    thread.map(drop).map_err(Failure::io("starting the threads"))
 }
 
 /// What the transports are told.

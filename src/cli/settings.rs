@@ -5,25 +5,25 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use crate::answer::Identity;
+use crate::answer::cookie::CookieSecret;
 use crate::config::{Config, ExternalTargets, GateMode};
 use crate::fault::{Fault, Severity};
 use crate::feed::FeedSettings;
 use crate::gate::{self, GateSettings, MailHosts};
 use crate::region::Regions;
 use crate::reload::rebuild;
-use crate::serve;
 use crate::state::verdicts::Rules;
 use crate::wire::Name;
 
 /// What the reload needs. `secret` stands in where the configuration names no cookie secret: one
 /// for the life of the process, so that a reload does not make all cookies stale.
-pub fn rebuild(config: &Config, secret: [u8; 16]) -> Result<rebuild::Settings, Vec<Fault>> {
+pub fn rebuild(config: &Config, secret: CookieSecret) -> Result<rebuild::Settings, Vec<Fault>> {
     let regions = regions(config)?;
     let identity = Identity {
         nsid: config.server.nsid.clone().unwrap_or_default(),
         version: config.server.version.clone(),
         id: config.server.identity.clone(),
-        cookie_secret: config.server.cookie_secret.as_ref().map_or(secret, |s| s.0).into(),
+        cookie_secret: config.server.cookie_secret.as_ref().map_or(secret, |s| s.0.into()),
     };
     Ok(rebuild::Settings {
         zones: config.zones.path.clone(),
@@ -116,36 +116,4 @@ fn regions_stamp(config: &Config) -> String {
         Some((metadata.len(), modified))
     };
     format!("{:?} {:?}", config.regions, config.regions.mmdb.as_deref().map(stamp))
-}
-
-/// What the transports need.
-pub fn serve(config: &Config) -> serve::Settings {
-    let server = &config.server;
-    let mut settings = serve::Settings::new(server.listen.clone());
-    settings.workers = server.workers;
-    settings.tcp.max_connections = server.tcp_max_connections;
-    settings.tcp.max_connections_per_client = server.tcp_max_connections_per_client;
-    settings.tcp.idle_timeout = server.tcp_idle_timeout;
-    settings.tcp.write_timeout = server.tcp_idle_timeout;
-    let Some(identity) = &config.tls.identity else { return settings };
-    let files = serve::CertificateFiles {
-        certificate: identity.certificate.clone(),
-        key: identity.key.clone(),
-    };
-    if !config.tls.listen.is_empty() {
-        settings.tls = Some(serve::TlsSettings {
-            listen: config.tls.listen.clone(),
-            files: files.clone(),
-            timeout: server.tcp_idle_timeout,
-        });
-    }
-    if !config.https.listen.is_empty() {
-        settings.https = Some(serve::HttpsSettings {
-            listen: config.https.listen.clone(),
-            files,
-            timeout: server.tcp_idle_timeout,
-            path: config.https.path.clone(),
-        });
-    }
-    settings
 }

@@ -92,6 +92,7 @@ pub struct Rebuild {
     /// The zones have been loaded once; queries are answered when the filings are, too.
     has_zones: bool,
     told_waiting: Option<feed::WaitingShrink>,
+    generation: u64,
 }
 
 impl Rebuild {
@@ -110,6 +111,7 @@ impl Rebuild {
             due: BTreeSet::new(),
             has_zones: false,
             told_waiting: None,
+            generation: 0,
         }
     }
 
@@ -117,11 +119,14 @@ impl Rebuild {
         if !self.is_serving() {
             return;
         }
+        self.generation += 1;
         self.shared.publish(State {
             phase: Phase::Serving,
             zones: self.zones.publish(),
             gate: Arc::clone(&self.gate),
             identity: Arc::clone(&self.settings.identity),
+            records: self.store().len(),
+            generation: self.generation,
         });
     }
 
@@ -568,6 +573,7 @@ struct ZoneReader<'a> {
     root: &'a std::path::Path,
     key: HashKey,
     classify: &'a (dyn Fn(IpAddr) -> AddressClass + Sync),
+    reader: master::Reader,
     records: Records,
     builder: Builder,
 }
@@ -578,13 +584,19 @@ impl<'a> ZoneReader<'a> {
         key: HashKey,
         classify: &'a (dyn Fn(IpAddr) -> AddressClass + Sync),
     ) -> ZoneReader<'a> {
-        ZoneReader { root, key, classify, records: Records::default(), builder: Builder::new() }
+        ZoneReader {
+            root,
+            key,
+            classify,
+            reader: master::Reader::new(),
+            records: Records::default(),
+            builder: Builder::new(),
+        }
     }
 
     fn read(&mut self, file: &ZoneFile) -> Loaded {
         let path = file.path();
-        self.records.clear();
-        let read = master::read_zone(&path, self.root, &file.origin, &mut self.records);
+        let read = self.reader.read_zone(&path, self.root, &file.origin, &mut self.records);
         let files = self.records.files().to_vec();
         let faults = match read {
             Ok(faults) => faults,

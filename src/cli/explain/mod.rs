@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use super::show::{Format, Show};
 use super::{Exit, ExplainArguments, Failure, settings};
+use crate::answer::cookie::CookieSecret;
 use crate::answer::{self, Context, MAX_MESSAGE, Outcome, Phase, State, Transport};
 use crate::config::Config;
 use crate::feed::{Feed, Moment, ShownRecord};
@@ -113,7 +114,7 @@ pub fn run(
     show: &Show,
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let settings = settings::rebuild(config, [0; 16]).map_err(Failure::Config)?;
+    let settings = settings::rebuild(config, CookieSecret::default()).map_err(Failure::Config)?;
     let at = arguments.at.unwrap_or_else(|| Instant(Timestamp::now().as_second()));
     let explanation = Explainer::new(settings, at).explain(&arguments.name, arguments.rtype)?;
     match show.format {
@@ -306,7 +307,7 @@ impl Explainer {
             phase: Phase::Serving,
             zones: zones.publish(),
             gate: Arc::new(self.gate.with_settings(settings)),
-            identity: Arc::default(),
+            ..State::default()
         };
         let mut query = Message::query();
         let qname = hickory_proto::rr::Name::from_labels(asked.labels().map(<[u8]>::to_vec))
