@@ -16,8 +16,9 @@ use super::{
 };
 use crate::fault::Fault;
 
-/// Longest path of a Unix socket (`sun_path` less its final zero).
-const MAX_SOCKET_PATH: usize = 107;
+/// Longest path of the control socket in bytes: `sun_path` less its final zero, and less the
+/// `.<process number>` under which the socket is made before it is moved into place.
+const MAX_SOCKET_PATH: usize = 107 - ".4194304".len();
 
 /// TTLs have 31 bits (RFC 2181 §8).
 const MAX_TTL: Duration = Duration::from_secs(0x7fff_ffff);

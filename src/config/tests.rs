@@ -324,6 +324,14 @@ fn a_section_is_written_as_one() {
     }
 }
 
+#[test]
+fn a_control_socket_has_room_for_its_name() {
+    let socket = |length: usize| format!("[control]\nsocket = \"/{}\"\n", "s".repeat(length - 1));
+    assert!(faults_of(&socket(99)).is_empty());
+    let refused = faults_of(&socket(100));
+    assert!(refused[0].contains("no longer than 99 bytes"), "{refused:?}");
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in "(\\[[a-z]{0,8}\\]?\n|[a-z_]{0,9} ?=? ?[\"\\['0-9a-z{}.:/京-]{0,12}\n|\\PC{0,8}\n){0,12}") {
