@@ -267,6 +267,9 @@ fn read_field(
             if word.quoting == Quoting::Bare {
                 return Err(word.bad("the target of URI must be quoted", "put it in quotes"));
             }
+            if word.text.is_empty() {
+                return Err(word.bad("the target of URI must not be empty", "write a URI"));
+            }
             unescape_into(&word, out)?;
         }
         Field::Hex => {
