@@ -356,9 +356,9 @@ fn row_20_forum_in_a_province_that_accepts_none() {
     let preapproved = forum("under-review").set("bbs_preapproval", "〔2024〕1号");
     server.records(&[preapproved.clone().set("province", "沪")]);
     server.blocked("bbs.example", "forum-province");
-    // 申 is Shanghai, too.
-    server.records(&[preapproved.clone()]);
+    server.records(std::slice::from_ref(&preapproved));
     server.blocked("bbs.example", "under-review");
+    // 申 is Shanghai, too.
     server.records(&[preapproved.set("province", "申")]);
     server.blocked("bbs.example", "forum-province");
 }
