@@ -97,6 +97,10 @@ fn read_zones(settings: &rebuild::Settings, report: &mut Report) {
     report.add(&[("zone", scan.changed.len() as u64)], faults);
 }
 
+fn as_object<S: Serializer>(read: &[(&'static str, u64)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(read.iter().copied())
+}
+
 fn show_report(report: &Report, show: &Show, out: &mut dyn Write) -> std::io::Result<()> {
     if show.format == Format::Json {
         return show.json(out, report);
