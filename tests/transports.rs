@@ -12,7 +12,7 @@ use beiand::serve::{
     self, Bound, CertificateFiles, HttpsSettings, Protocol, Running, Settings, TcpSettings,
     TlsSettings,
 };
-use beiand::state::{Shared, State};
+use beiand::state::{Phase, Shared, State};
 
 /// How long a test waits for what should come at once, before it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -32,7 +32,9 @@ fn settings(listen: &str) -> Settings {
 
 fn run(bound: Bound) -> Server {
     let address = bound.local_addrs().udp[0];
-    let running = bound.run(Arc::new(Shared::new(State::default()))).unwrap();
+    let running = bound
+        .run(Arc::new(Shared::new(State { phase: Phase::Serving, ..State::default() })))
+        .unwrap();
     Server { running, address }
 }
 

@@ -301,7 +301,7 @@ impl<'s> Walk<'s, '_, '_> {
         record[10..12].copy_from_slice(&(kept as u16 + 2).to_be_bytes());
         record[RECORD_LEN..RECORD_LEN + kept].copy_from_slice(&hop.name.as_wire()[..kept]);
         record[RECORD_LEN + kept..].copy_from_slice(&rest.to_bytes());
-        if self.rtype == Rtype::CNAME || self.rtype == Rtype::ANY {
+        if self.rtype == Rtype::CNAME {
             return Ok(None);
         }
         let spelled = Spelled { head_at: start + RECORD_LEN, head_len: kept, tail_at: dname_at };

@@ -94,6 +94,7 @@ struct Again {
 
 #[derive(Debug)]
 struct Waiting {
+    accept: Shrink,
     reply: Sender<Outcome>,
     since: Monotonic,
     taken: Taken,
@@ -169,7 +170,6 @@ impl<L: Loader + 'static> Driver<L> {
     fn turn(&mut self, mail: Mail) {
         let now = Monotonic::now();
         let mut batch = Batch::default();
-        let mut shrink = Shrink::Refuse;
         let mut cause = Cause::Timer;
         if self.watch.ripe_in().is_some_and(|wait| wait.is_zero()) {
             batch = self.watch.take();
@@ -181,10 +181,8 @@ impl<L: Loader + 'static> Driver<L> {
             batch.merge(Batch::all());
             cause = Cause::Command;
             for (accept, reply) in mail.reloads {
-                if accept == Shrink::Accept {
-                    shrink = Shrink::Accept;
-                }
                 self.waiting.push(Waiting {
+                    accept,
                     reply,
                     since: now,
                     taken: Taken::default(),
@@ -192,6 +190,9 @@ impl<L: Loader + 'static> Driver<L> {
                 });
             }
         }
+        // The operator's yes holds for what the command finds put off, too.
+        let is_accepted = self.waiting.iter().any(|waiting| waiting.accept == Shrink::Accept);
+        let shrink = if is_accepted { Shrink::Accept } else { Shrink::Refuse };
         if self.next_poll.is_some_and(|at| at <= now) {
             let cause = if cause == Cause::Timer { Cause::Poll } else { cause };
             self.watch.rewatch();
@@ -341,7 +342,7 @@ fn tell(taken: &Taken, cause: Cause, took: Duration) {
             zones_refused = taken.zones_refused,
             records_changed = taken.records_changed,
             files_refused = taken.files_refused,
-            files_waiting = taken.files_waiting,
+            files_waiting = taken.files_waiting.unwrap_or(0),
             opened = taken.opened,
             closed = taken.closed,
             took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),

@@ -77,7 +77,8 @@ pub struct Taken {
     /// Filing files that were refused whole; their last good version stays in force.
     pub files_refused: usize,
     /// Filing files whose change waits for `beiand reload --accept-shrink`.
-    pub files_waiting: usize,
+    /// `None` from a call that did not look.
+    pub files_waiting: Option<usize>,
     /// What was wrong with the input. Report a standing fault once, not at each look.
     pub faults: Vec<Fault>,
     /// Something was put off (a rewrite under way): call again after this long, with
@@ -95,7 +96,7 @@ impl Taken {
         self.closed += other.closed;
         self.zones_refused += other.zones_refused;
         self.files_refused += other.files_refused;
-        self.files_waiting += other.files_waiting;
+        self.files_waiting = other.files_waiting.or(self.files_waiting);
         self.faults.extend(other.faults);
         self.look_again = match (self.look_again, other.look_again) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -111,8 +112,7 @@ impl Taken {
             + self.opened
             + self.closed
             + self.zones_refused
-            + self.files_refused
-            + self.files_waiting;
+            + self.files_refused;
         changes > 0 || !self.faults.is_empty()
     }
 }

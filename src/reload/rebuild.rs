@@ -302,9 +302,8 @@ impl Rebuild {
             Changed::Domains(sites) => sites.len(),
             Changed::All => before.max(self.store().len()),
         };
-        if let Some(waiting) = &change.waiting_shrink {
-            taken.files_waiting += waiting.files.len();
-        }
+        let waiting = change.waiting_shrink.as_ref();
+        taken.files_waiting = Some(waiting.map_or(0, |waiting| waiting.files.len()));
         if change.waiting_shrink != self.told_waiting {
             if let Some(waiting) = &change.waiting_shrink {
                 self.tell_waiting(waiting, taken);

@@ -33,7 +33,8 @@ pub struct Judged {
 impl Rules {
     /// True for reverse zones, and the zones that the operator exempts.
     pub fn is_exempt(&self, apex: &[u8]) -> bool {
-        is_reverse(apex) || Name::from_wire(apex).is_some_and(|apex| self.exempt_zones.contains(&apex))
+        is_reverse(apex)
+            || Name::from_wire(apex).is_some_and(|apex| self.exempt_zones.contains(&apex))
     }
 
     /// Takes the verdicts of a zone at an instant.

@@ -183,9 +183,8 @@ impl Explainer {
             true => words::NOT_POINTED_HERE,
             false => words::of_verdict(verdict),
         };
-        let instant = |seconds: u32| {
-            (seconds != 0).then(|| Instant(i64::from(seconds)).in_both_zones())
-        };
+        let instant =
+            |seconds: u32| (seconds != 0).then(|| Instant(i64::from(seconds)).in_both_zones());
         let by_filing = !matches!(verdict, Verdict::Exempt | Verdict::NotRequired);
         let apex = Name::from_wire(found.entry.zone.apex()).unwrap_or_else(Name::root);
         Ok(Explanation {
@@ -377,14 +376,11 @@ fn covers(record: &ShownRecord, asked: &str) -> bool {
 }
 
 fn told_place(place: &Place<'_>, apex: &[u8]) -> String {
-    let owner = |node: &crate::zone::Node<'_>| {
-        name::to_text(&[node.relative_name(), apex].concat())
-    };
+    let owner =
+        |node: &crate::zone::Node<'_>| name::to_text(&[node.relative_name(), apex].concat());
     match place {
         Place::Node(node) if node.is_alias() => "an alias (CNAME)".to_owned(),
-        Place::Node(node) if node.rrsets().next().is_none() => {
-            "an empty non-terminal".to_owned()
-        }
+        Place::Node(node) if node.rrsets().next().is_none() => "an empty non-terminal".to_owned(),
         Place::Node(_) => "a name with records".to_owned(),
         Place::Wildcard(node) => format!("made by the wildcard {}", owner(node)),
         Place::Delegated { delegation, .. } => format!("delegated at {}", owner(delegation)),

@@ -38,7 +38,7 @@ impl Loader for Fixed {
     ) -> Taken {
         match shrink {
             Shrink::Accept => Taken { closed: 200, ..Taken::default() },
-            Shrink::Refuse => Taken { files_waiting: 1, ..Taken::default() },
+            Shrink::Refuse => Taken { files_waiting: Some(1), ..Taken::default() },
         }
     }
 
