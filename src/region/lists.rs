@@ -80,7 +80,8 @@ impl Lists {
     }
 }
 
-/// Ranges in ascending order, each up to the start of the next.
+/// Ranges in ascending order, each up to the start of the next; of several with one start, the
+/// last counts.
 #[derive(Clone, Debug)]
 struct Ranges<A> {
     starts: Vec<(A, Option<(List, IpNet)>)>,
@@ -98,7 +99,7 @@ impl<A: Address> Ranges<A> {
     /// Adds a prefix; they come sorted, enclosing ones first.
     fn add(&mut self, first: A, last: A, entry: (List, IpNet)) {
         self.close_before(Some(first));
-        self.start(first, Some(entry));
+        self.starts.push((first, Some(entry)));
         self.open.push((last, entry));
     }
 
@@ -118,15 +119,9 @@ impl<A: Address> Ranges<A> {
             self.open.pop();
             if let Some(after) = after {
                 let enclosing = self.open.last().map(|(_, entry)| *entry);
-                self.start(after, enclosing);
+                self.starts.push((after, enclosing));
             }
         }
-    }
-
-    fn start(&mut self, at: A, entry: Option<(List, IpNet)>) {
-        // An enclosed prefix that begins, or ends, where its enclosing one does.
-        self.starts.pop_if(|(start, _)| *start == at);
-        self.starts.push((at, entry));
     }
 
     fn find(&self, address: A) -> Option<(List, IpNet)> {

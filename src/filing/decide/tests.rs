@@ -184,6 +184,8 @@ fn row_9_change_of_domain_approved() {
     assert_eq!((own(&[new]).verdict.code(), own(&[new]).since), ("not-synced", day(-3)));
     assert_eq!(code(&[Facts { synced_at: day(-2), ..new }]), "open");
     assert_eq!(code(&[Facts { synced_at: day(-3), ..new }]), "open");
+    let held_later = Facts { held_since: day(-1), synced_at: day(-2), ..new };
+    assert_eq!(code(&[held_later]), "not-synced");
     let unknown_instant = Facts { application: applied(ChangeDomain, Approved, None), ..new };
     assert_eq!(code(&[unknown_instant]), "not-synced");
     let elsewhere = Facts { provider: ProviderIs::Other, synced_at: day(-2), ..new };

@@ -236,6 +236,8 @@ fn the_key_tells_records_apart_and_ways_of_writing_not() {
         &[("domain", "www.example.com")][..],
         &[("subject_number", "粤ICP备12345678号"), ("site_number", "")],
         &[("subject_number", "京ICP证12345678号"), ("site_number", "")],
+        &[("subject_number", "京ICP备12345679号"), ("site_number", "")],
+        &[("subject_number", "京ICP备012345678号"), ("site_number", "")],
         &[("provider", "another")],
         &[("provider", "")],
         &[("kind", "app")],
@@ -292,6 +294,12 @@ fn a_cancelled_subject_cancels_all_that_is_not_younger() {
     let without_number =
         open_but(&[("status", "cancelled"), ("subject_number", ""), ("site_number", "")]);
     assert_eq!(record(&without_number).cancels_subject(), None);
+    let in_the_wrong_column = open_but(&[
+        ("status", "cancelled"),
+        ("subject_number", "京ICP备12345678号-1"),
+        ("site_number", ""),
+    ]);
+    assert_eq!(record(&in_the_wrong_column).cancels_subject(), None);
     let in_force = open_but(&[("site_number", "")]);
     assert_eq!(record(&in_force).cancels_subject(), None);
 }
