@@ -28,10 +28,6 @@ const LONGEST_REPLY: u64 = 256 << 20;
 /// Faults told of one file; the others are counted.
 const FAULTS_TOLD: usize = 1000;
 
-/// More records of one site domain than this are refused: no domain has them, and each new one
-/// would cost as much as all before it.
-const CROWD: usize = 4096;
-
 /// Who reads, for whom.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reader<'a> {
@@ -386,6 +382,7 @@ impl Reader<'_> {
             &mut |row| self.take(row, Some(layout), &mut portion),
         );
         portion.unknown = unknown;
+        portion.puts.shrink_to_fit();
         portion
     }
 
@@ -434,22 +431,6 @@ impl Reader<'_> {
         match self.store.compare(self.file, &candidate) {
             Some((slot, Same::Yes)) => portion.kept.push((slot, candidate.line)),
             Some((slot, Same::No)) => portion.puts.push(Put { replaces: Some(slot), candidate }),
-            None if self.store.crowd(candidate.site) >= CROWD => {
-                portion.count.bad += 1;
-                let line = candidate.line;
-                portion.tell(|| {
-                    self.fault(
-                        Severity::Error,
-                        line,
-                        RowProblem {
-                            column: 0,
-                            text: String::new(),
-                            problem: format!("more than {CROWD} records of one site domain"),
-                            remedy: "write one record for each filing of a domain".into(),
-                        },
-                    )
-                });
-            }
             None => portion.puts.push(Put { replaces: None, candidate }),
         }
     }

@@ -18,7 +18,7 @@ use super::look::{Look, Looker, Reconsider, Source, Taken, Version, Waiting, Wri
 use super::read::Texts;
 use super::rows::Format;
 use super::shrink::{self, Emptied, Part};
-use super::store::{Delta, FileId, FilingStore, Rest, SiteKey, Touched};
+use super::store::{CROWD, Delta, FileId, FilingStore, Rest, SiteKey, Touched};
 use crate::fault::{Fault, Severity};
 
 /// A folder of filing files and the store of their records. For one writer; see the module's
@@ -212,6 +212,17 @@ impl Feed {
             self.carry_out(plans, shrink, now, &mut round);
         }
 
+        if round.touched.crowded_out > 0 {
+            round.faults.push(Fault::of_file(
+                Severity::Error,
+                &self.settings.path,
+                format!(
+                    "{} records not taken in: {CROWD} others have the same site domain",
+                    round.touched.crowded_out
+                ),
+                "write one record for each filing of a domain",
+            ));
+        }
         let sites = self.store.settle(round.touched);
         FeedChange {
             changed: match sites.len() {

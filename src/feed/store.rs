@@ -119,6 +119,8 @@ pub(super) struct Touched {
     pub(super) sites: Vec<SiteKey>,
     /// Subjects that a cancelling record names, before or after, and the cancellations before.
     subjects: HashMap<u64, Vec<Facts>>,
+    /// Records that were not taken in, since [`CROWD`] others have the same site domain.
+    pub(super) crowded_out: usize,
 }
 
 impl Touched {
@@ -126,6 +128,10 @@ impl Touched {
         self.sites.is_empty()
     }
 }
+
+/// More records of one site domain than this are not taken in: no domain has them, and each costs
+/// as much as all those before it.
+pub(super) const CROWD: usize = 4096;
 
 const NIL: u32 = u32::MAX;
 const PAGE_BITS: u32 = 14;
@@ -349,11 +355,6 @@ impl FilingStore {
         Some((slot, self.same(slot, new)))
     }
 
-    /// How many records have that site domain: a bound on what one line can cost.
-    pub(super) fn crowd(&self, site: SiteKey) -> usize {
-        self.chain(site).count()
-    }
-
     /// The file's records whose slots are not in `seen`, as (slot, site domain, key).
     pub(super) fn unseen<'a>(
         &'a self,
@@ -404,6 +405,9 @@ impl FilingStore {
                             seen.insert(slot);
                             self.overwrite(slot, new, touched);
                         }
+                    }
+                    None if self.chain(new.site).nth(CROWD - 1).is_some() => {
+                        touched.crowded_out += 1;
                     }
                     None => {
                         let slot = self.insert(file, new, touched);

@@ -789,6 +789,37 @@ fn a_file_of_many_portions_is_read_like_a_small_one() {
     assert_eq!(world.feed.records_of("same.cn")[0].line, 60_001);
 }
 
+#[test]
+fn a_crowd_under_one_site_domain_is_told() {
+    let text: String = (0..4100).map(|n| row(&format!("d{n}.a.cn"), n)).collect();
+    let world = World::with(&[("a.csv", &format!("{HEADER}{text}"))]);
+    assert_eq!(world.opened.stats.records, 4096);
+    let told = errors(&world.opened.faults);
+    assert!(told[0].contains("4 records not taken in"), "{told:?}");
+}
+
+proptest! {
+    /// Whatever stands in a file, it is read or told, and never stops the feed.
+    #[test]
+    fn any_bytes_can_be_read(
+        bytes in prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..200),
+            "([{}\\[\\]\",:\\\\ \n\r]|domain|code|200|list|a\\.cn|null|人){0,40}"
+                .prop_map(String::into_bytes),
+        ],
+    ) {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["a.csv", "b.csv", "c.ndjson", "d.json"] {
+            let header = if name == "b.csv" { HEADER.as_bytes() } else { b"" };
+            fs::write(folder.path().join(name), [header, &bytes[..]].concat()).expect("written");
+        }
+        let (feed, change) = Feed::open(settings(folder.path()), later(Moment::now()));
+        prop_assert_eq!(change.look_again, None);
+        prop_assert_eq!(feed.store().len(), change.stats.records);
+        let _ = change.faults.iter().map(Fault::to_string).collect::<Vec<_>>();
+    }
+}
+
 // The law: however a folder came to be what it is, its records are those of a fresh reading.
 
 #[derive(Clone, Debug)]
