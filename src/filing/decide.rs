@@ -6,8 +6,7 @@
 //! ([`crate::gate`]).
 //!
 //! Where DESIGN leaves a case open, the reading here is:
-//! - A status whose instant lies ahead is not reached yet; an approval, rejection or withdrawal
-//!   ahead means that the application is still under review.
+//! - A status whose instant lies ahead is not reached yet: the application is pending until then.
 //! - A filing in force whose approval lies ahead is `under-review` until then.
 //! - An approved `first` or `add-website` on a record with standing *none* is `not-synced`: the
 //!   authority has approved, the record does not know it yet.
@@ -250,17 +249,12 @@ struct Applied {
 
 impl Applied {
     fn as_of(application: Application, at: Instant) -> Applied {
-        use ApplicationStatus::*;
         let kind = application.kind;
         if application.at.is_none_or(|reached| reached <= at) {
             return Applied { kind, status: application.status, since: application.at };
         }
-        let status = match application.status {
-            Draft | InitialReview => Draft,
-            InitialPassed | UnderReview => InitialReview,
-            Rejected | Approved | Withdrawn => UnderReview,
-        };
-        Applied { kind, status, since: None }
+        // Without its instant, one pending status is as good as another.
+        Applied { kind, status: ApplicationStatus::UnderReview, since: None }
     }
 
     fn is_approved(&self, kind: ApplicationKind) -> bool {
@@ -443,3 +437,6 @@ fn synced(record: &Facts, held_since: Option<Instant>, at: Instant) -> Finding {
         _ => gives(Reason::NotSynced, held_since.filter(|held| *held <= at)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -210,7 +210,7 @@ fn normal_characters(text: &str) -> impl Iterator<Item = char> {
 }
 
 /// A number as a record has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Number<'a> {
     /// Of a known form.
     Known(Licence),
@@ -234,6 +234,11 @@ impl<'a> Number<'a> {
             Number::Known(licence) => Some(*licence),
             Number::Unknown(_) => None,
         }
+    }
+
+    /// True for a known form with a site's ordinal.
+    pub fn is_of_a_site(&self) -> bool {
+        self.known().is_some_and(|licence| licence.site.is_some())
     }
 
     /// The usual way to write it; a number of an unknown form without blanks, in upper case.

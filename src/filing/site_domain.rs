@@ -239,7 +239,7 @@ pub fn normalise(text: &str) -> Result<Cow<'_, str>, DomainFault> {
 }
 
 fn to_a_labels(text: &str) -> Result<Cow<'_, str>, DomainFault> {
-    let has_a_label = || text.as_bytes().windows(4).any(|four| four.eq_ignore_ascii_case(b"xn--"));
+    let has_a_label = || text.contains("--");
     if !text.is_ascii() || has_a_label() {
         // Full-width digits and dots come out as ASCII, so an address may have hidden in them.
         let ascii = idna::domain_to_ascii_cow(text.as_bytes(), idna::AsciiDenyList::EMPTY)
@@ -295,6 +295,10 @@ fn check_form(name: &str) -> Result<(), DomainFault> {
 
 /// True for an address, also in brackets, with a port or with a prefix length.
 fn is_ip_address(text: &str) -> bool {
+    let may_be = text.starts_with(|c: char| c == '[' || c.is_ascii_digit()) || text.contains(':');
+    if !may_be {
+        return false;
+    }
     let is_address = |text: &str| text.parse::<IpAddr>().is_ok();
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     is_address(text)

@@ -173,7 +173,7 @@ impl<'a> FilingRecord<'a> {
     pub fn cancels_subject(&self) -> Option<u64> {
         let whole_subject = self.standing == Standing::Cancelled
             && self.site_number.is_none()
-            && self.subject_number.is_some();
+            && self.subject_number.is_some_and(|number| !number.is_of_a_site());
         whole_subject.then(|| self.subject_hash())
     }
 
@@ -222,7 +222,7 @@ impl<'a> FilingRecord<'a> {
 
     fn hash_subject(&self, hasher: &mut PartsHasher) {
         let by_site = || self.site_number.as_ref().and_then(Number::known).map(Number::Known);
-        let number = self.subject_number.clone().or_else(by_site);
+        let number = self.subject_number.or_else(by_site);
         match number {
             Some(Number::Known(licence)) => licence.subject().hash_into(hasher.number(1)),
             Some(unknown) => unknown.hash_into(hasher.number(2)),
@@ -246,3 +246,6 @@ pub fn falls_with_subject(record: &Facts, cancellation: &Facts) -> bool {
     let younger = matches!((record.approved_at, cancelled_at), (Some(approved), Some(cancelled)) if approved > cancelled);
     record.subject == cancellation.subject && !younger
 }
+
+#[cfg(test)]
+mod tests;

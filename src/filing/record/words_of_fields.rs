@@ -77,9 +77,9 @@ pub(super) const OTHER_NATURES: &[&str] = &[
     "外国在华文化中心",
 ];
 
-/// The value that a word stands for, blanks around it and letter case ignored.
+/// The value that a word stands for, letter case ignored.
 pub(super) fn find<T: Copy>(words: &[Words<T>], text: &str) -> Option<T> {
-    let is_word = |word: &&str| text.eq_ignore_ascii_case(word);
+    let is_word = |word: &&str| word.len() == text.len() && text.eq_ignore_ascii_case(word);
     words.iter().find(|(_, all)| all.iter().any(is_word)).map(|(value, _)| *value)
 }
 
