@@ -6,16 +6,23 @@
 //!
 //! | file | owns |
 //! | --- | --- |
-//! | `refresh` | when a file is read, and whether what was read is taken in |
+//! | `change` | what the feed is asked, and what it answers |
+//! | `refresh` | what is taken in, what waits, and what is told |
+//! | `look` | when a file is read |
 //! | `shrink` | the rule of `filings.max_shrink` |
 //! | `store`, `packed` | the records in memory |
 //! | `files` | the folder |
-//! | `read` | one file: portions, threads, fingerprints, bad lines |
+//! | `read` | one file, by several threads |
+//! | `mark`, `cut` | how far it was read; its portions |
 //! | `rows`, `split` | what the formats have in common |
 //! | `csv`, `ndjson`, `miit` | one format each |
 
+mod change;
 mod csv;
+mod cut;
 mod files;
+mod look;
+mod mark;
 mod miit;
 mod ndjson;
 mod packed;
@@ -29,9 +36,10 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use read::Texts;
-pub use refresh::{
-    Changed, Feed, FeedChange, FeedSettings, FeedStats, Hint, Moment, Scope, ShownRecord, Shrink,
+pub use change::{
+    Changed, FeedChange, FeedSettings, FeedStats, Hint, Moment, Scope, ShownRecord, Shrink,
     WaitingShrink,
 };
+pub use read::Texts;
+pub use refresh::Feed;
 pub use store::{FileId, FilingStore, Place, SiteKey, StoredRecord};

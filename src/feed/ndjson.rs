@@ -8,9 +8,14 @@ use serde_json::{Map, Value};
 use super::rows::RowProblem;
 use crate::filing::record::{Field, Fields};
 
-/// Values that don't stand in the line as they are, used again for each line.
+/// Buffers that are used again for each line.
 #[derive(Debug, Default)]
-pub(super) struct Decoded(Vec<(Field, String)>);
+pub(super) struct Decoded {
+    /// Values that don't stand in the line as they are.
+    values: Vec<(Field, String)>,
+    /// The keys of the line before, which most writers repeat in the same order.
+    keys: Vec<(String, Option<Field>)>,
+}
 
 /// Reads one line. `unknown` is told each key that is not a field.
 pub(super) fn object<'a>(
@@ -19,7 +24,7 @@ pub(super) fn object<'a>(
     fields: &mut Fields<'a>,
     unknown: &mut dyn FnMut(&str),
 ) -> Result<(), RowProblem> {
-    if plain_object(line, fields, unknown).is_some() {
+    if plain_object(line, &mut decoded.keys, fields, unknown).is_some() {
         return Ok(());
     }
     *fields = Fields::default();
@@ -38,13 +43,13 @@ pub(super) fn object<'a>(
             remedy: "write one object a line, as in {\"domain\":\"example.cn\"}".into(),
         }
     })?;
-    decoded.0.clear();
+    decoded.values.clear();
     for (key, value) in object {
         let Some(field) = Field::parse(&key) else {
             unknown(&key);
             continue;
         };
-        decoded.0.push((
+        decoded.values.push((
             field,
             scalar(&value).ok_or_else(|| RowProblem {
                 column: position(line, &key)
@@ -56,7 +61,7 @@ pub(super) fn object<'a>(
         ));
     }
     let decoded: &'a Decoded = decoded;
-    for (field, value) in &decoded.0 {
+    for (field, value) in &decoded.values {
         fields.set(*field, value.as_str());
     }
     Ok(())
@@ -92,9 +97,11 @@ fn count_chars(bytes: &[u8]) -> u32 {
 /// else, or no JSON.
 fn plain_object<'a>(
     line: &'a str,
+    keys: &mut Vec<(String, Option<Field>)>,
     fields: &mut Fields<'a>,
     unknown: &mut dyn FnMut(&str),
 ) -> Option<()> {
+    let mut index = 0;
     let mut rest = line.trim_ascii().strip_prefix('{')?.trim_ascii_start();
     if rest == "}" {
         return Some(());
@@ -109,7 +116,16 @@ fn plain_object<'a>(
                 .into_iter()
                 .find_map(|(word, value)| Some((value, behind.strip_prefix(word)?)))?
         };
-        match Field::parse(key) {
+        let field = match keys.get(index) {
+            Some((before, field)) if before == key => *field,
+            _ => {
+                keys.truncate(index);
+                keys.push((key.to_owned(), Field::parse(key)));
+                keys[index].1
+            }
+        };
+        index += 1;
+        match field {
             Some(field) => fields.set(field, value),
             None => unknown(key),
         }

@@ -1,120 +1,32 @@
 //! One file, or what was appended to it, read into a [`Delta`] against the store.
 //!
-//! Owns portions and threads, the fingerprint by which a file is known again, and the count of bad
-//! lines. It changes nothing: whether the result is taken in is for `refresh` to decide.
+//! Owns the threads, the faults and the count of bad lines. It changes nothing: whether the result is taken in is for `refresh` to decide.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::hash::BuildHasher;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::{LazyLock, Mutex, mpsc};
-
-use hashbrown::DefaultHashBuilder;
+use std::sync::{Mutex, mpsc};
 
 use super::csv::Columns;
+use super::cut::{Cut, Cutter, LONGEST_LINE};
+use super::mark::{BLOCK, FINGERPRINT, Mark, read_at};
 use super::miit::{Finished, name_in_reply};
 use super::packed::{Marks, PackedFacts};
 use super::rows::{Format, HeaderFault, Layout, Row, RowProblem, each_queried_row, each_row};
-use super::split::{End, Framing, record_len, whole_records};
+use super::split::{End, Framing, record_len};
 use super::store::{Candidate, CoveredName, Delta, FileId, FilingStore, Put, Rare, Same, SiteKey};
 use crate::fault::{Fault, Severity};
 use crate::filing::record::{Field, FieldFault, FilingRecord};
 use crate::filing::site_domain::SiteDomain;
 use crate::filing::{Instant, ProviderIs, Role};
 
-/// How much is read, and fingerprinted, at a time.
-const BLOCK: usize = 1 << 20;
-
-/// A line longer than this is none: the file is not what its name says.
-const LONGEST_LINE: usize = 4 << 20;
-
 /// A JSON reply longer than this is refused: the ministry's pages are small.
 const LONGEST_REPLY: u64 = 256 << 20;
 
 /// Faults told of one file; the others are counted.
 const FAULTS_TOLD: usize = 1000;
-
-/// More records of one site domain than this are refused: no domain has them, and each new one
-/// would cost as much as all before it.
-const CROWD: usize = 4096;
-
-/// How far a file has been read, and how to know it again.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Mark {
-    /// What was looked at.
-    pub(super) size: u64,
-    /// What was taken in: to the end of the last whole record.
-    pub(super) offset: u64,
-    /// Line ends before `offset`.
-    pub(super) lines: u32,
-    /// A hash of each block of `size`, the last one perhaps short.
-    blocks: Vec<u64>,
-}
-
-/// How thoroughly to compare a file with what was read of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Thoroughly {
-    /// Everything.
-    Everything,
-    /// Up to 1 MiB everything; beyond it the first block, the last one and four between.
-    Sampled,
-}
-
-static FINGERPRINT: LazyLock<DefaultHashBuilder> = LazyLock::new(DefaultHashBuilder::default);
-
-impl Mark {
-    /// Whether the first `size` bytes of the file are still what was read.
-    pub(super) fn is_prefix_of(&self, file: &File, how: Thoroughly) -> io::Result<bool> {
-        let count = self.blocks.len();
-        let step = match how {
-            Thoroughly::Everything => 1,
-            Thoroughly::Sampled => (count / 5).max(1),
-        };
-        let mut buffer = Vec::new();
-        for index in (0..count).step_by(step).chain(count.checked_sub(1)) {
-            let start = index as u64 * BLOCK as u64;
-            let len = (self.size - start).min(BLOCK as u64) as usize;
-            if read_at(file, start, len, &mut buffer)? < len
-                || FINGERPRINT.hash_one(&buffer[..]) != self.blocks[index]
-            {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Whether what was appended begins on a line of its own: otherwise it changes the last line
-    /// that was taken in, which had no line end.
-    pub(super) fn is_followed_by_line(&self, file: &File) -> io::Result<bool> {
-        let Some(before) = self.offset.checked_sub(1) else { return Ok(true) };
-        let mut around = Vec::new();
-        read_at(file, before, 2, &mut around)?;
-        Ok(around.first() == Some(&b'\n') || matches!(around.get(1), Some(b'\n' | b'\r')))
-    }
-
-    /// Whether bytes were left that may become a record.
-    pub(super) fn has_tail(&self) -> bool {
-        self.offset < self.size
-    }
-}
-
-/// Fills the buffer with up to `len` bytes; fewer at the file's end.
-fn read_at(file: &File, start: u64, len: usize, buffer: &mut Vec<u8>) -> io::Result<usize> {
-    buffer.resize(len, 0);
-    let mut filled = 0;
-    while filled < len {
-        match file.read_at(&mut buffer[filled..], start + filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    buffer.truncate(filled);
-    Ok(filled)
-}
 
 /// Who reads, for whom.
 #[derive(Clone, Copy, Debug)]
@@ -385,7 +297,8 @@ impl Reader<'_> {
     ) -> Result<Reading, Unread> {
         let mut cutter = Cutter::new(file, from, &layout, limit, end);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let portions = if threads == 1 || limit.saturating_sub(from.offset) <= 4 * BLOCK as u64 {
+        let mut portions = if threads == 1 || limit.saturating_sub(from.offset) <= 4 * BLOCK as u64
+        {
             let mut portions = Vec::new();
             while let Some(cut) = cutter.next()? {
                 portions.push(self.portion(&layout, &cut));
@@ -404,8 +317,11 @@ impl Reader<'_> {
                 },
             ));
         }
-        let mark = cutter.mark();
-        Ok(self.gather(portions, mark, Some(layout)))
+        if from.size > 0 {
+            // Unknown keys were told when the file was first read.
+            portions.iter_mut().for_each(|portion| portion.unknown.clear());
+        }
+        Ok(self.gather(portions, cutter.mark(), Some(layout)))
     }
 
     fn in_threads(
@@ -466,6 +382,7 @@ impl Reader<'_> {
             &mut |row| self.take(row, Some(layout), &mut portion),
         );
         portion.unknown = unknown;
+        portion.puts.shrink_to_fit();
         portion
     }
 
@@ -514,22 +431,6 @@ impl Reader<'_> {
         match self.store.compare(self.file, &candidate) {
             Some((slot, Same::Yes)) => portion.kept.push((slot, candidate.line)),
             Some((slot, Same::No)) => portion.puts.push(Put { replaces: Some(slot), candidate }),
-            None if self.store.crowd(candidate.site) >= CROWD => {
-                portion.count.bad += 1;
-                let line = candidate.line;
-                portion.tell(|| {
-                    self.fault(
-                        Severity::Error,
-                        line,
-                        RowProblem {
-                            column: 0,
-                            text: String::new(),
-                            problem: format!("more than {CROWD} records of one site domain"),
-                            remedy: "write one record for each filing of a domain".into(),
-                        },
-                    )
-                });
-            }
             None => portion.puts.push(Put { replaces: None, candidate }),
         }
     }
@@ -612,98 +513,5 @@ impl Portion {
         } else {
             self.untold += 1;
         }
-    }
-}
-
-/// Some whole records.
-#[derive(Debug)]
-struct Cut {
-    bytes: Vec<u8>,
-    first_line: u32,
-}
-
-/// Reads a file block by block, cuts it behind whole records, and takes its fingerprint.
-struct Cutter<'a> {
-    file: &'a File,
-    framing: Framing,
-    limit: u64,
-    end: End,
-    layout: &'a Layout,
-    /// Where the next block begins.
-    block_start: u64,
-    /// Where the records begin that are wanted.
-    offset: u64,
-    line: u32,
-    blocks: Vec<u64>,
-    carry: Vec<u8>,
-    finished: bool,
-}
-
-impl<'a> Cutter<'a> {
-    fn new(file: &'a File, from: &Mark, layout: &'a Layout, limit: u64, end: End) -> Cutter<'a> {
-        let first_block = from.offset as usize / BLOCK;
-        Cutter {
-            file,
-            framing: layout.framing(),
-            limit,
-            end,
-            layout,
-            block_start: first_block as u64 * BLOCK as u64,
-            offset: from.offset,
-            line: from.lines + 1,
-            blocks: from.blocks.get(..first_block).unwrap_or_default().to_vec(),
-            carry: Vec::new(),
-            finished: false,
-        }
-    }
-
-    fn next(&mut self) -> io::Result<Option<Cut>> {
-        while !self.finished && self.carry.len() <= LONGEST_LINE {
-            let len = self.limit.saturating_sub(self.block_start).min(BLOCK as u64) as usize;
-            let mut block = Vec::new();
-            let read = read_at(self.file, self.block_start, len, &mut block)?;
-            if read > 0 {
-                self.blocks.push(FINGERPRINT.hash_one(&block[..]));
-            }
-            let wanted = self.offset + self.carry.len() as u64;
-            let skipped = wanted.saturating_sub(self.block_start).min(read as u64) as usize;
-            self.block_start += read as u64;
-            let mut bytes = std::mem::take(&mut self.carry);
-            bytes.extend_from_slice(&block[skipped..]);
-            let (mut cut, mut lines) = whole_records(&bytes, self.framing);
-            if read < BLOCK {
-                self.finished = true;
-                self.limit = self.block_start;
-                if self.takes_tail(&bytes[cut..]) {
-                    lines += memchr::memchr_iter(b'\n', &bytes[cut..]).count() as u32;
-                    cut = bytes.len();
-                }
-            }
-            self.carry = bytes.split_off(cut);
-            if cut > 0 {
-                let first_line = self.line;
-                self.offset += cut as u64;
-                self.line += lines;
-                return Ok(Some(Cut { bytes, first_line }));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether what stands behind the last line end is a record already. A JSON object says
-    /// itself where it ends. A CSV row doesn't: cut short, its last value may say something else,
-    /// so it counts only when the writer is done.
-    fn takes_tail(&self, tail: &[u8]) -> bool {
-        match (self.end, self.layout) {
-            (End::Final, _) => true,
-            (End::Open, Layout::Csv(_)) => false,
-            (End::Open, Layout::Ndjson) => {
-                serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(tail).is_ok()
-            }
-        }
-    }
-
-    fn mark(self) -> Mark {
-        Mark { size: self.limit, offset: self.offset, lines: self.line - 1, blocks: self.blocks }
     }
 }

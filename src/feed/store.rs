@@ -119,6 +119,8 @@ pub(super) struct Touched {
     pub(super) sites: Vec<SiteKey>,
     /// Subjects that a cancelling record names, before or after, and the cancellations before.
     subjects: HashMap<u64, Vec<Facts>>,
+    /// Records that were not taken in, since [`CROWD`] others have the same site domain.
+    pub(super) crowded_out: usize,
 }
 
 impl Touched {
@@ -126,6 +128,10 @@ impl Touched {
         self.sites.is_empty()
     }
 }
+
+/// More records of one site domain than this are not taken in: no domain has them, and each costs
+/// as much as all those before it.
+pub(super) const CROWD: usize = 4096;
 
 const NIL: u32 = u32::MAX;
 const PAGE_BITS: u32 = 14;
@@ -191,8 +197,9 @@ impl Slab {
         self.free.push(slot);
     }
 
-    fn occupied(&self) -> impl Iterator<Item = Entry> + '_ {
-        self.pages.iter().flat_map(|page| page.iter().copied()).filter(|entry| entry.file != NIL)
+    fn occupied(&self) -> impl Iterator<Item = (u32, Entry)> + '_ {
+        let entries = self.pages.iter().flat_map(|page| page.iter().copied());
+        (0..).zip(entries).filter(|(_, entry)| entry.file != NIL)
     }
 }
 
@@ -234,7 +241,6 @@ pub struct FilingStore {
 #[derive(Clone, Copy, Debug)]
 struct FileSlots {
     first: u32,
-    len: u32,
     /// Later files have higher ranks.
     rank: u32,
 }
@@ -282,19 +288,6 @@ impl FilingStore {
         self.records_of(site).filter_map(|record| record.covers)
     }
 
-    /// Every record as the file holds it, whether it counts or not, as (file, site domain, key).
-    #[cfg(test)]
-    pub(super) fn everything(&self) -> Vec<(FileId, SiteKey, u64, Facts)> {
-        let facts = |entry: &Entry| {
-            let entry = *entry;
-            entry.facts.unpack(entry.key, entry.subject)
-        };
-        self.slab
-            .occupied()
-            .map(|entry| (FileId(entry.file), SiteKey(entry.site), entry.key, facts(&entry)))
-            .collect()
-    }
-
     fn stored<'a>(&'a self, slot: u32, covers: Option<&'a str>) -> StoredRecord<'a> {
         let entry = self.slab.get(slot);
         let mut facts = entry.facts.unpack(entry.key, entry.subject);
@@ -311,6 +304,11 @@ impl FilingStore {
             let entry = self.slab.get(slot);
             entry.facts.unpack(entry.key, entry.subject)
         })
+    }
+
+    fn new_domain_of(&self, slot: u32, entry: &Entry) -> Option<&CoveredName> {
+        let rare = if { entry.facts }.has_rare() { self.rare.get(&slot) } else { None };
+        rare?.new_domain.as_ref()
     }
 
     fn chain(&self, site: SiteKey) -> impl Iterator<Item = u32> + '_ {
@@ -344,27 +342,17 @@ impl FilingStore {
     pub(super) fn set_order(&mut self, files: impl IntoIterator<Item = FileId>) {
         for (rank, file) in (0u32..).zip(files) {
             if file.0 as usize >= self.files.len() {
-                let none = FileSlots { first: NIL, len: 0, rank: 0 };
+                let none = FileSlots { first: NIL, rank: 0 };
                 self.files.resize(file.0 as usize + 1, none);
             }
             self.files[file.0 as usize].rank = rank;
         }
     }
 
-    /// How many records a file has.
-    pub(super) fn len_of(&self, file: FileId) -> usize {
-        self.files.get(file.0 as usize).map_or(0, |slots| slots.len as usize)
-    }
-
     /// The file's record of that key, if it has one, and whether it says the same.
     pub(super) fn compare(&self, file: FileId, new: &Candidate) -> Option<(u32, Same)> {
         let slot = self.find(file, new.site, new.key)?;
         Some((slot, self.same(slot, new)))
-    }
-
-    /// How many records have that site domain: a bound on what one line can cost.
-    pub(super) fn crowd(&self, site: SiteKey) -> usize {
-        self.chain(site).count()
     }
 
     /// The file's records whose slots are not in `seen`, as (slot, site domain, key).
@@ -418,6 +406,9 @@ impl FilingStore {
                             self.overwrite(slot, new, touched);
                         }
                     }
+                    None if self.chain(new.site).nth(CROWD - 1).is_some() => {
+                        touched.crowded_out += 1;
+                    }
                     None => {
                         let slot = self.insert(file, new, touched);
                         seen.insert(slot);
@@ -441,8 +432,12 @@ impl FilingStore {
             .map(|(subject, _)| subject)
             .collect();
         if !turned.is_empty() {
-            let hit = self.slab.occupied().filter(|entry| turned.contains(&{ entry.subject }));
-            sites.extend(hit.map(|entry| SiteKey(entry.site)));
+            for (slot, entry) in self.slab.occupied() {
+                if turned.contains(&{ entry.subject }) {
+                    sites.push(SiteKey(entry.site));
+                    sites.extend(self.new_domain_of(slot, &entry).map(|name| name.site));
+                }
+            }
         }
         sites.sort_unstable();
         sites.dedup();
@@ -470,7 +465,7 @@ impl FilingStore {
         if !self.chain(new.site).any(|slot| self.slab.get(slot).key == new.key) {
             self.records += 1;
         }
-        let first_of_file = &mut self.files[file.0 as usize];
+        let of_file = &mut self.files[file.0 as usize];
         let slot = self.slab.insert(Entry {
             site: new.site.0,
             key: new.key,
@@ -479,10 +474,9 @@ impl FilingStore {
             file: file.0,
             line: new.line,
             next_of_site: NIL,
-            next_of_file: first_of_file.first,
+            next_of_file: of_file.first,
         });
-        first_of_file.first = slot;
-        first_of_file.len += 1;
+        of_file.first = slot;
         let slab = &self.slab;
         let site = new.site.0;
         match self.by_site.find_mut(site, |&other| slab.get(other).site == site) {
@@ -528,7 +522,6 @@ impl FilingStore {
                     NIL => self.files[file.0 as usize].first = next,
                     previous => self.slab.get_mut(previous).next_of_file = next,
                 }
-                self.files[file.0 as usize].len -= 1;
                 self.remove(slot, touched);
             }
             slot = next;
@@ -568,11 +561,8 @@ impl FilingStore {
         touched.sites.push(site);
         for slot in self.chain(site) {
             let entry = self.slab.get(slot);
-            if entry.key == key
-                && entry.facts.has_rare()
-                && let Some(new_domain) = self.rare.get(&slot).and_then(|r| r.new_domain.as_ref())
-            {
-                touched.sites.push(new_domain.site);
+            if entry.key == key {
+                touched.sites.extend(self.new_domain_of(slot, &entry).map(|name| name.site));
             }
         }
         if self.cancels.contains_key(&subject) {

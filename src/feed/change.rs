@@ -1,0 +1,147 @@
+//! What the feed is asked, and what it answers: the vocabulary between it and those who watch the
+//! folder, decide anew and tell people. No logic.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::read::Texts;
+use super::store::SiteKey;
+use crate::fault::Fault;
+use crate::filing::Facts;
+
+/// Where the filings are, and how careful to be with them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeedSettings {
+    /// `filings.path`: the folder.
+    pub path: PathBuf,
+    /// `filings.provider`: this access provider, as the records name it.
+    pub provider: String,
+    /// `filings.max_bad_lines`: a file with a greater share of bad lines is refused; one bad line
+    /// is always borne, or a file of a few lines could have none.
+    pub max_bad_lines: f64,
+    /// `filings.max_shrink`: a change that loses a greater share of all records waits.
+    pub max_shrink: f64,
+    /// `filings.settle`: how long a file that is rewritten in place must be quiet.
+    pub settle: Duration,
+}
+
+/// Where to look for changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everywhere.
+    All,
+    /// At these files and folders.
+    Paths(Vec<PathBuf>),
+}
+
+/// What the watcher knows of the writer of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Hint {
+    /// It has closed the file.
+    Closed(PathBuf),
+    /// The file was moved to this path, so it is whole.
+    Renamed(PathBuf),
+    /// It has made the file, or written to it, and not closed it yet.
+    Writing(PathBuf),
+}
+
+/// Whether a change that loses many records is taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shrink {
+    /// It waits.
+    Guard,
+    /// It is taken in: a person said so, or there is nothing yet to lose.
+    Accept,
+}
+
+/// A point in time, on the clock that never steps and on the one that files are dated by.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// For waiting.
+    pub monotonic: Instant,
+    /// For comparing with the times of files.
+    pub wall: SystemTime,
+}
+
+impl Moment {
+    /// This moment.
+    pub fn now() -> Moment {
+        Moment { monotonic: Instant::now(), wall: SystemTime::now() }
+    }
+
+    pub(super) fn as_instant(self) -> crate::filing::Instant {
+        let since = self.wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        crate::filing::Instant(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    }
+}
+
+/// Which site domains may have another verdict now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// None.
+    None,
+    /// These, each once.
+    Domains(Vec<SiteKey>),
+    /// So many that all should be decided anew.
+    All,
+}
+
+/// A change that waits for `beiand reload --accept-shrink`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingShrink {
+    /// The files that have shrunk, been emptied or gone.
+    pub files: Vec<PathBuf>,
+    /// How many records would be lost.
+    pub records: usize,
+    /// Of how many.
+    pub of: usize,
+    /// The site domains that would lose a record: those of them that are open may close.
+    pub sites: Vec<SiteKey>,
+}
+
+/// Figures of the feed after a refresh.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeedStats {
+    /// Files of which something is in force.
+    pub files: usize,
+    /// Records that count; see [`FilingStore::len`].
+    pub records: usize,
+    /// Lines that were skipped in the versions in force.
+    pub bad_lines: u64,
+    /// How long the refresh took.
+    pub took: Duration,
+}
+
+/// What a refresh did.
+#[derive(Clone, Debug)]
+pub struct FeedChange {
+    /// Whose verdict to take anew.
+    pub changed: Changed,
+    /// What is wrong with the files that were read this time.
+    pub faults: Vec<Fault>,
+    /// The files whose present version is refused: their last good one stays in force.
+    pub refused: Vec<PathBuf>,
+    /// What waits for a person, for as long as it does.
+    pub waiting_shrink: Option<WaitingShrink>,
+    /// The folders in which a `.hold` keeps everything as it is.
+    pub on_hold: Vec<PathBuf>,
+    /// When to refresh again, everywhere, even if nothing is seen to change.
+    pub look_again: Option<Duration>,
+    /// Figures.
+    pub stats: FeedStats,
+}
+
+/// One record, with its texts, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownRecord {
+    /// The file.
+    pub file: PathBuf,
+    /// Its line there.
+    pub line: u32,
+    /// The name that the record covers, where that is not the site domain.
+    pub covers: Option<String>,
+    /// The fields that aren't empty, as they stand in the file; none if it has changed since.
+    pub texts: Texts,
+    /// What a decision needs of it.
+    pub facts: Facts,
+}

@@ -1,0 +1,281 @@
+//! A look at one file: is it what was taken in, and if not, can it be read now?
+//!
+//! Owns when a file is read and when it is refused for its bad lines (DESIGN 4). It changes nothing.
+//!
+//! | what was seen of a file | what is done |
+//! | --- | --- |
+//! | the same size, times and inode | nothing |
+//! | the same content | nothing |
+//! | longer, and begins as it did | the new whole lines are taken in at once |
+//! | another inode in its place | taken in at once, unless it is being written or ends half-way |
+//! | another content in place | taken in when the writer has closed it, or it was quiet for `settle` |
+//! | too many bad lines, or unreadable | refused whole: what was last taken in stays |
+//! | so short, empty or gone that much would close | waits for a person: what was last taken in stays |
+//!
+//! The last line of a file may lack its line end. In NDJSON it counts as soon as its object is
+//! whole. In CSV it counts only once the writer is done, since a value cut short can look like
+//! another value.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::change::{FeedSettings, Moment};
+use super::files::Stat;
+use super::mark::{Mark, Thoroughly};
+use super::read::{Count, Reader, Reading, Unread};
+use super::rows::{Format, Layout};
+use super::shrink::{Emptied, Lost};
+use super::split::End;
+use super::store::{FileId, FilingStore, Rest};
+use crate::fault::{Fault, Severity};
+
+/// Who looks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Looker<'a> {
+    pub(super) settings: &'a FeedSettings,
+    pub(super) store: &'a FilingStore,
+    pub(super) now: Moment,
+}
+
+/// What is known of one file.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) id: FileId,
+    pub(super) format: Format,
+    pub(super) taken: Option<Taken>,
+    pub(super) unsettled: Option<(Stat, Instant)>,
+    pub(super) refused: Option<Stat>,
+    pub(super) waiting: Option<Waiting>,
+}
+
+/// The version of a file that is in force.
+#[derive(Clone, Debug)]
+pub(super) struct Taken {
+    pub(super) stat: Stat,
+    /// A later write may have left the same stat.
+    pub(super) doubtful: bool,
+    pub(super) mark: Mark,
+    pub(super) layout: Option<Layout>,
+    pub(super) count: Count,
+}
+
+/// The version of a file that waits for a person; no stat if it has gone.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) stat: Option<Stat>,
+    pub(super) lost: Vec<Lost>,
+    pub(super) emptied: Emptied,
+}
+
+/// What a look at a file found.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// Nothing new.
+    Same,
+    /// The content that is in force, with other times or another inode.
+    Touched(Stat),
+    /// It is being written.
+    Unsettled {
+        stat: Stat,
+        wait: Duration,
+    },
+    Gone,
+    Read(Box<Version>),
+    Unreadable(io::Error),
+    Refused {
+        stat: Stat,
+        faults: Vec<Fault>,
+    },
+}
+
+/// A new version of a file.
+#[derive(Debug)]
+pub(super) struct Version {
+    pub(super) stat: Stat,
+    pub(super) reading: Reading,
+    pub(super) rest: Rest,
+    /// It was written to while it was read; what was read is whole all the same.
+    pub(super) grew: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Writer {
+    Unknown,
+    Done,
+    Writing,
+}
+
+/// Whether files that wait for a person are looked at again though they haven't changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reconsider {
+    Yes,
+    No,
+}
+
+impl<'a> Looker<'a> {
+    pub(super) fn reader(&self, file: FileId, path: &'a Path) -> Reader<'a> {
+        let Looker { settings, store, now } = *self;
+        Reader { store, file, path, provider: &settings.provider, now: now.as_instant() }
+    }
+
+    /// Looks, and reads what is new. `path` is the whole path.
+    pub(super) fn look(
+        &self,
+        path: &Path,
+        source: &Source,
+        writer: Writer,
+        reconsider: Reconsider,
+    ) -> Look {
+        match self.try_look(path, source, writer, reconsider) {
+            Ok(look) => look,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                match (&source.waiting, reconsider) {
+                    (Some(Waiting { stat: None, .. }), Reconsider::No) => Look::Same,
+                    _ => Look::Gone,
+                }
+            }
+            Err(error) => Look::Unreadable(error),
+        }
+    }
+
+    fn try_look(
+        &self,
+        path: &Path,
+        source: &Source,
+        writer: Writer,
+        reconsider: Reconsider,
+    ) -> io::Result<Look> {
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("not a file"));
+        }
+        let stat = Stat::of(&metadata);
+        let quiet_for = source.quiet_for(&stat, writer, self.now);
+        let settled = writer == Writer::Done || quiet_for >= self.settings.settle;
+        let wait = self.settings.settle.saturating_sub(quiet_for).max(Duration::from_millis(1));
+        let unsettled = Look::Unsettled { stat, wait };
+
+        let has_tail = source.taken.as_ref().is_some_and(|taken| taken.mark.has_tail());
+        if let Some(taken) = &source.taken
+            && taken.stat == stat
+            && !taken.doubtful
+        {
+            match (has_tail, settled) {
+                (false, _) if source.waiting.is_some() || source.refused.is_some() => {
+                    return Ok(Look::Touched(stat));
+                }
+                (false, _) => return Ok(Look::Same),
+                (true, false) => return Ok(unsettled),
+                (true, true) => {}
+            }
+        }
+        if source.refused == Some(stat) {
+            return Ok(Look::Same);
+        }
+        if reconsider == Reconsider::No
+            && source.waiting.as_ref().is_some_and(|waiting| waiting.stat == Some(stat))
+        {
+            return Ok(Look::Same);
+        }
+
+        let file = File::open(path)?;
+        if !Stat::of(&file.metadata()?).is_same_file(&stat) {
+            // Replaced this very moment.
+            return Ok(Look::Unsettled { stat, wait: Duration::from_millis(1) });
+        }
+        let end = if settled { End::Final } else { End::Open };
+        let reader = self.reader(source.id, path);
+        let (read, rest) = match &source.taken {
+            None => (reader.whole(&file, source.format, stat.size, end), Rest::Goes),
+            Some(taken) => {
+                let same_file = taken.stat.is_same_file(&stat);
+                let grew = stat.size > taken.mark.size;
+                let how = match same_file && grew {
+                    true => Thoroughly::Sampled,
+                    false => Thoroughly::Everything,
+                };
+                let begins_as_it_did =
+                    stat.size >= taken.mark.size && taken.mark.is_prefix_of(&file, how)?;
+                match (&taken.layout, begins_as_it_did) {
+                    (_, true) if !(grew || has_tail && settled) => {
+                        return Ok(Look::Touched(stat));
+                    }
+                    (Some(layout), true) if !grew || taken.mark.is_followed_by_line(&file)? => {
+                        let read = reader.appended(&file, &taken.mark, layout, stat.size, end);
+                        (read, Rest::Stays)
+                    }
+                    _ if same_file && !settled => return Ok(unsettled),
+                    _ if writer == Writer::Writing && !settled => return Ok(unsettled),
+                    _ => {
+                        let read = reader.whole(&file, source.format, stat.size, end);
+                        match read {
+                            // Another file in its place that ends half-way is still being written.
+                            Ok(reading) if reading.mark.has_tail() => return Ok(unsettled),
+                            read => (read, Rest::Goes),
+                        }
+                    }
+                }
+            }
+        };
+        let reading = match read {
+            Ok(reading) => reading,
+            Err(Unread::Io(error)) => return Err(error),
+            Err(Unread::Unfinished) => return Ok(unsettled),
+            Err(Unread::Refused(fault)) => {
+                return Ok(Look::Refused { stat, faults: vec![fault] });
+            }
+        };
+        let after = Stat::of(&file.metadata()?);
+        let grew = after != stat;
+        if grew
+            && !(after.size >= stat.size
+                && reading.mark.is_prefix_of(&file, Thoroughly::Sampled)?)
+        {
+            return Ok(unsettled);
+        }
+        let before = match (&source.taken, rest) {
+            (Some(taken), Rest::Stays) => taken.count,
+            _ => Count::default(),
+        };
+        let count =
+            Count { rows: before.rows + reading.count.rows, bad: before.bad + reading.count.bad };
+        let Reading { mut faults, .. } = reading;
+        if count.bad as f64 > (self.settings.max_bad_lines * count.rows as f64).max(1.0) {
+            faults.push(Fault::of_file(
+                Severity::Error,
+                path,
+                format!(
+                    "{} of {} lines are bad, so the file is refused whole",
+                    count.bad, count.rows
+                ),
+                "mend the lines named above; the last good version stays in force",
+            ));
+            return Ok(Look::Refused { stat, faults });
+        }
+        let reading = Reading { count, faults, ..reading };
+        Ok(Look::Read(Box::new(Version { stat, reading, rest, grew })))
+    }
+}
+
+impl Source {
+    pub(super) fn settled(&mut self) {
+        self.unsettled = None;
+        self.refused = None;
+    }
+
+    /// How long nobody has written to the file, as far as we can tell.
+    fn quiet_for(&self, stat: &Stat, writer: Writer, now: Moment) -> Duration {
+        let seen = match self.unsettled {
+            Some((before, since)) if before == *stat => {
+                now.monotonic.saturating_duration_since(since)
+            }
+            _ => Duration::ZERO,
+        };
+        match writer {
+            Writer::Writing => seen,
+            Writer::Unknown | Writer::Done => seen.max(stat.quiet_for(now.wall)),
+        }
+    }
+}
