@@ -171,12 +171,7 @@ impl ZoneFiles {
 
     /// The file of a zone; `origin` in lower case.
     pub fn file(&self, origin: &Name) -> Option<ZoneFile> {
-        let place = self.zones.get(origin)?;
-        Some(ZoneFile {
-            origin: origin.clone(),
-            folder: self.folders.path(place.folder),
-            unusual_name: self.unusual_names.get(origin).cloned(),
-        })
+        self.file_of(origin.clone())
     }
 
     /// Looks at what `scope` names, and at what was put off before. `closed` are the files (and
@@ -253,11 +248,18 @@ impl ZoneFiles {
         // Gone from one place and found at another: changed.
         pass.removed.retain(|origin| !self.zones.contains_key(origin));
         ZoneFileChanges {
-            changed: pass.changed.iter().filter_map(|origin| self.file(origin)).collect(),
+            changed: pass.changed.into_iter().filter_map(|origin| self.file_of(origin)).collect(),
             removed: pass.removed,
             faults: pass.faults,
             look_again: pass.look_again,
         }
+    }
+
+    fn file_of(&self, origin: Name) -> Option<ZoneFile> {
+        let place = self.zones.get(&origin)?;
+        let folder = self.folders.path(place.folder);
+        let unusual_name = self.unusual_names.get(&origin).cloned();
+        Some(ZoneFile { origin, folder, unusual_name })
     }
 
     fn look_at_root(&mut self, pass: &mut Pass<'_>) {
@@ -430,7 +432,7 @@ impl ZoneFiles {
             place.folder == folder
                 && match self.unusual_names.get(&origin) {
                     Some(unusual) => **unusual == *name,
-                    None => origin::usual_file_name(&origin) == name,
+                    None => origin::is_usual(name, &origin),
                 }
         });
         if same_place {
@@ -468,7 +470,7 @@ impl ZoneFiles {
     }
 
     fn serve(&mut self, origin: &Name, folder: FolderId, name: &OsStr, fingerprint: u64) {
-        if origin::usual_file_name(origin) == name {
+        if origin::is_usual(name, origin) {
             self.unusual_names.remove(origin);
         } else {
             self.unusual_names.insert(origin.clone(), name.into());
