@@ -1,3 +1,7 @@
 //! The `beiand` program: see `beiand --help`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    beiand::cli::run()
+}

@@ -1,1 +1,191 @@
-//! The transports: UDP, TCP, and hickory-server's for DoT and DoH.
+//! The transports: what carries queries to the answer core and replies back.
+//!
+//! | part | carries |
+//! | --- | --- |
+//! | `udp` | UDP: one thread a worker and listen address, batches, the hot path |
+//! | `tcp` | TCP: our own acceptor with limits, pipelining, idle and write timeouts |
+//! | `encrypted`, `bridge` | DNS over TLS and over HTTPS on hickory-server |
+//!
+//! A transport knows sockets, frames and limits. What a query means and what is replied is
+//! [`crate::answer`]'s alone, so that every transport gives the same answers.
+//!
+//! The order of use: [`bind`] while the process may still bind low ports and read private keys,
+//! then drop privileges, then [`Bound::run`], and at the end [`Running::stop`].
+
+mod bind;
+mod bridge;
+mod counters;
+mod encrypted;
+mod guarded;
+mod settings;
+mod tcp;
+mod tls;
+mod udp;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+pub use bind::{BindError, Bound, LocalAddrs, bind};
+pub use counters::{Counters, Counts, Protocol, RCODE_SLOTS};
+pub use settings::{
+    CertificateFiles, HttpsSettings, Settings, TcpSettings, TlsSettings, UdpSettings,
+};
+
+use crate::state::Shared;
+use counters::Registry;
+
+impl Bound {
+    /// Starts every thread and answers from `shared` until [`Running::stop`].
+    ///
+    /// # Errors
+    /// When a thread or a runtime cannot be made; what was started has then been stopped again.
+    pub fn run(self, shared: Arc<Shared>) -> io::Result<Running> {
+        let registry = Arc::new(Registry::default());
+        let (stop, stop_seen) = watch::channel(Phase::Serving);
+        let (finished, all_finished) = mpsc::channel::<()>();
+        let mut running = Running {
+            registry: Arc::clone(&registry),
+            stop,
+            all_finished,
+            udp_sockets: self.udp.clone(),
+            threads: Vec::new(),
+        };
+        // Owns the first sender: should this function fail, it is gone before `running` is halted.
+        let spawn = move |name: String, body: Box<dyn FnOnce() + Send>| {
+            let finished = finished.clone();
+            thread::Builder::new().name(name).spawn(move || {
+                body();
+                drop(finished);
+            })
+        };
+        for (number, socket) in self.udp.into_iter().enumerate() {
+            let worker = udp::Worker::new(
+                socket,
+                self.udp_batch,
+                Arc::clone(&shared),
+                registry.slot(Protocol::Udp),
+                stop_seen.clone(),
+            );
+            running.threads.push(spawn(format!("udp-{number}"), Box::new(move || worker.run()))?);
+        }
+        if !self.tcp.is_empty() {
+            let runtime = runtime("tcp", self.workers, &registry)?;
+            let server = tcp::Server::new(self.tcp, self.tcp_settings, Arc::clone(&shared));
+            let stop_seen = stop_seen.clone();
+            running.threads.push(spawn(
+                "tcp".into(),
+                Box::new(move || {
+                    runtime.block_on(server.run(stop_seen));
+                    runtime.shutdown_background();
+                }),
+            )?);
+        }
+        if !self.encrypted.is_empty() {
+            // A runtime of its own: a flood of TLS handshakes takes nothing from plain TCP.
+            let runtime = runtime("tls", self.workers, &registry)?;
+            let listeners = self.encrypted;
+            running.threads.push(spawn(
+                "tls".into(),
+                Box::new(move || {
+                    runtime.block_on(encrypted::serve(listeners, shared, stop_seen));
+                    runtime.shutdown_background();
+                }),
+            )?);
+        }
+        Ok(running)
+    }
+}
+
+/// The transports at work. Dropping it stops them without draining.
+#[derive(Debug)]
+pub struct Running {
+    registry: Arc<Registry>,
+    stop: watch::Sender<Phase>,
+    /// Closed once every thread has dropped its sender.
+    all_finished: mpsc::Receiver<()>,
+    udp_sockets: Vec<Arc<socket2::Socket>>,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl Running {
+    /// What was counted since the start, summed over all threads.
+    pub fn counters(&self) -> Counters {
+        self.registry.sum()
+    }
+
+    /// Stops within about `drain`: accepts nothing new, answers what stands in the socket buffers,
+    /// lets TCP connections get the answers to what they have sent, then ends the threads. Gives
+    /// the final counters. DNS over TLS and over HTTPS end at once (hickory-server cannot drain).
+    pub fn stop(mut self, drain: Duration) -> Counters {
+        self.halt(drain);
+        self.registry.sum()
+    }
+
+    fn halt(&mut self, drain: Duration) {
+        /// What threads get to notice the end of the drain and return.
+        const GRACE: Duration = Duration::from_secs(1);
+        let deadline = Instant::now() + drain;
+        let _ = self.stop.send(Phase::Draining { until: deadline });
+        for socket in &self.udp_sockets {
+            // An unconnected UDP socket reports ENOTCONN, but its blocked reader wakes up.
+            let _ = socket.shutdown(std::net::Shutdown::Read);
+        }
+        let patience = drain.saturating_add(GRACE);
+        let all_ended = matches!(
+            self.all_finished.recv_timeout(patience),
+            Err(mpsc::RecvTimeoutError::Disconnected)
+        );
+        for thread in self.threads.drain(..) {
+            if all_ended || thread.is_finished() {
+                let _ = thread.join();
+            } else {
+                tracing::warn!(thread = thread.thread().name(), "thread did not stop in time");
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.threads.is_empty() {
+            self.halt(Duration::ZERO);
+        }
+    }
+}
+
+/// What the threads are to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    /// Finish what has arrived, and end at this instant whatever is left.
+    Draining {
+        until: Instant,
+    },
+}
+
+/// A runtime whose threads each count in cache lines of their own.
+fn runtime(
+    name: &str,
+    workers: usize,
+    registry: &Arc<Registry>,
+) -> io::Result<tokio::runtime::Runtime> {
+    let registry = Arc::clone(registry);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .thread_name(name)
+        .enable_all()
+        .on_thread_start(move || counters::count_here(&registry))
+        .build()
+}
+
+/// Seconds since 1970-01-01T00:00:00Z, as [`crate::answer::Context::now`] wants them.
+fn unix_now() -> u32 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| u32::try_from(since.as_secs()).unwrap_or(u32::MAX))
+}

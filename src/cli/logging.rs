@@ -1,0 +1,130 @@
+//! The log: events to standard error, for people or as JSON; panics too.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io;
+use std::panic::{self, PanicHookInfo};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use super::show::Colour;
+use crate::config::{Log, LogFormat, LogLevel};
+
+/// Starts the log, for the whole process. `RUST_LOG` comes before the configured level; one that
+/// cannot be read is told and left out.
+pub fn start(log: Log) {
+    let (filter, bad) = filter(log.level, std::env::var("RUST_LOG").ok().as_deref());
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A log that was started before, as in tests of one process, stays.
+    let _ = match log.format {
+        LogFormat::Human => {
+            let colour = Colour::for_stream(&io::stderr());
+            builder.with_ansi(colour == Colour::Always).with_target(false).try_init()
+        }
+        LogFormat::Json => builder.json().flatten_event(false).with_ansi(false).try_init(),
+    };
+    if let Some((text, problem)) = bad {
+        tracing::warn!(RUST_LOG = text, problem, "RUST_LOG is not understood and left out");
+    }
+}
+
+/// Has every panic logged as an event, on one line, like everything else.
+pub fn log_panics() {
+    panic::set_hook(Box::new(|info| {
+        let backtrace = Backtrace::capture();
+        let backtrace =
+            (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+        tracing::error!(
+            thread = std::thread::current().name(),
+            file = info.location().map(|place| place.file()),
+            line = info.location().map(|place| place.line()),
+            panic = panic_message(info),
+            backtrace,
+            "a thread panicked: please report this"
+        );
+    }));
+}
+
+fn panic_message<'p>(info: &'p PanicHookInfo<'_>) -> &'p str {
+    let payload = info.payload();
+    payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
+}
+
+/// The filter to use, and the variable with its problem if it was no good.
+fn filter(level: LogLevel, variable: Option<&str>) -> (EnvFilter, Option<(String, String)>) {
+    let configured = || EnvFilter::default().add_directive(level_filter(level).into());
+    match variable {
+        None | Some("") => (configured(), None),
+        Some(text) => match EnvFilter::try_new(text) {
+            Ok(filter) => (filter, None),
+            Err(error) => (configured(), Some((text.to_owned(), error.to_string()))),
+        },
+    }
+}
+
+fn level_filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variable_comes_before_the_configuration() {
+        let (chosen, bad) = filter(LogLevel::Warn, None);
+        assert_eq!((chosen.to_string().as_str(), bad), ("warn", None));
+        let (chosen, bad) = filter(LogLevel::Warn, Some("beiand=debug"));
+        assert_eq!((chosen.to_string().as_str(), bad), ("beiand=debug", None));
+        let (chosen, bad) = filter(LogLevel::Warn, Some("beiand=lots"));
+        assert_eq!(chosen.to_string(), "warn");
+        assert_eq!(bad.unwrap().0, "beiand=lots");
+    }
+
+    /// Set in the child process that panics.
+    const CHILD: &str = "BEIAND_TEST_PANICS";
+
+    #[test]
+    fn a_panic_is_an_event_with_its_place() {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "cli::logging::tests::child", "--ignored", "--nocapture"])
+            .env(CHILD, "1")
+            .env_remove("RUST_LOG")
+            .output()
+            .unwrap();
+        let log = String::from_utf8(output.stderr).unwrap();
+        let event: serde_json::Value = log
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .next()
+            .unwrap_or_else(|| panic!("no event in {log}"));
+        assert_eq!(event["level"], "ERROR");
+        assert_eq!(event["fields"]["thread"], "worker-7");
+        assert_eq!(event["fields"]["panic"], "the answer is 43");
+        assert!(event["fields"]["file"].as_str().unwrap().ends_with("logging.rs"), "{event}");
+        assert!(!log.contains("panicked at"), "{log}");
+    }
+
+    #[test]
+    #[ignore = "run by a_panic_is_an_event_with_its_place, in a process of its own"]
+    fn child() {
+        if std::env::var_os(CHILD).is_none() {
+            return;
+        }
+        start(Log { format: LogFormat::Json, level: LogLevel::Info });
+        log_panics();
+        let worker = std::thread::Builder::new().name("worker-7".to_owned());
+        let answer = 43;
+        let _ = worker.spawn(move || panic!("the answer is {answer}")).unwrap().join();
+    }
+}

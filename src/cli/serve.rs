@@ -1,0 +1,267 @@
+//! `beiand serve`: the daemon around the server: log, limits, ports, privileges, signals, the
+//! service manager.
+//!
+//! Owns the order of these things and nothing of what is served.
+
+use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{Exit, Failure, limits, logging, privileges, service};
+use crate::config::{Config, Server};
+use crate::serve::{
+    self, CertificateFiles, HttpsSettings, LocalAddrs, Settings, TcpSettings, TlsSettings,
+};
+use crate::state::{Shared, State};
+
+/// How long queries that have come may take to be answered once the server is to stop.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Serves until a signal asks to stop.
+pub fn run(config: &Config) -> Result<Exit, Failure> {
+    logging::start(config.log);
+    logging::log_panics();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = %config.file.display(),
+        pid = std::process::id(),
+        "starting"
+    );
+    allow_open_files(&config.server);
+    let bound = serve::bind(&transport_settings(config))?;
+    log_addresses(bound.local_addrs());
+    // Before any thread is started, so that all of them are bound by it.
+    if let Some(user) = &config.server.user {
+        privileges::become_user(user, config.server.group.as_deref())?;
+        tracing::info!(user, "gave up root's rights");
+    }
+    let mut signals = Signals::install()?;
+    let shared = Arc::new(Shared::new(State::default()));
+    let running = bound.run(Arc::clone(&shared)).map_err(Failure::io("starting the threads"))?;
+    tracing::info!("ready");
+    service::ready("answering");
+    loop {
+        match signals.wait() {
+            Signal::Rescan => {
+                service::reloading();
+                tracing::info!(signal = "SIGHUP", "looking at all files again");
+                service::ready("answering");
+            }
+            Signal::Stop(signal) => {
+                tracing::info!(signal, "stopping");
+                break;
+            }
+        }
+    }
+    signals.let_the_next_one_kill();
+    service::stopping();
+    running.stop(DRAIN);
+    tracing::info!("stopped");
+    Ok(Exit::Fine)
+}
+
+/// What the transports are told.
+pub fn transport_settings(config: &Config) -> Settings {
+    let server = &config.server;
+    let files = config.tls.identity.as_ref().map(|identity| CertificateFiles {
+        certificate: identity.certificate.clone(),
+        key: identity.key.clone(),
+    });
+    let with_files = |listen: &[SocketAddr]| files.clone().filter(|_| !listen.is_empty());
+    Settings {
+        workers: server.workers,
+        tcp: TcpSettings {
+            max_connections: server.tcp_max_connections,
+            max_connections_per_client: server.tcp_max_connections_per_client,
+            idle_timeout: server.tcp_idle_timeout,
+            write_timeout: server.tcp_idle_timeout,
+            ..TcpSettings::default()
+        },
+        tls: with_files(&config.tls.listen).map(|files| TlsSettings {
+            listen: config.tls.listen.clone(),
+            files,
+            timeout: server.tcp_idle_timeout,
+        }),
+        https: with_files(&config.https.listen).map(|files| HttpsSettings {
+            listen: config.https.listen.clone(),
+            files,
+            timeout: server.tcp_idle_timeout,
+            path: config.https.path.clone(),
+        }),
+        ..Settings::new(addresses_at_hand(&server.listen, look_for_ipv6_loopback()))
+    }
+}
+
+/// The listen addresses, without `::1` where the machine has no IPv6 (many containers), so that
+/// the shipped configuration works there. Any other address that is missing is an error: somebody
+/// counts on it.
+fn addresses_at_hand(listen: &[SocketAddr], ipv6_loopback: Loopback) -> Vec<SocketAddr> {
+    let (missing, at_hand): (Vec<_>, Vec<_>) = listen.iter().partition(|address| {
+        ipv6_loopback == Loopback::Missing && address.ip() == Ipv6Addr::LOCALHOST
+    });
+    if at_hand.is_empty() {
+        return missing;
+    }
+    for address in missing {
+        tracing::warn!(%address, "not listening here: this machine has no IPv6");
+    }
+    at_hand
+}
+
+/// Whether a loopback address can be bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loopback {
+    AtHand,
+    Missing,
+}
+
+fn look_for_ipv6_loopback() -> Loopback {
+    match UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)) {
+        Err(error)
+            if matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT)) =>
+        {
+            Loopback::Missing
+        }
+        _ => Loopback::AtHand,
+    }
+}
+
+fn log_addresses(addresses: &LocalAddrs) {
+    let by_transport = [
+        ("udp", &addresses.udp),
+        ("tcp", &addresses.tcp),
+        ("tls", &addresses.tls),
+        ("https", &addresses.https),
+    ];
+    for (transport, addresses) in by_transport {
+        for address in addresses {
+            tracing::info!(transport, %address, "listening");
+        }
+    }
+}
+
+/// Files that the server holds open beside its TCP connections, generously.
+const OTHER_FILES: u64 = 256;
+
+/// Raises the limit of open files, and tells when it is too low for the configured connections.
+fn allow_open_files(server: &Server) {
+    let needed = server.tcp_max_connections as u64 + OTHER_FILES;
+    match limits::raise_open_files() {
+        Ok(limit) if limit < needed => {
+            tracing::warn!(limit, needed, "too few open files for tcp_max_connections");
+        }
+        Ok(limit) => tracing::debug!(limit, "open files"),
+        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+    }
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Finish what has begun, and end; with the signal's name.
+    Stop(&'static str),
+    /// Look at every file again.
+    Rescan,
+}
+
+/// The signals that are listened to: SIGTERM and SIGINT stop, SIGHUP rescans. SIGPIPE is ignored
+/// from the start of every Rust program.
+#[derive(Debug)]
+pub struct Signals {
+    runtime: Runtime,
+    terminate: Stream,
+    interrupt: Stream,
+    hangup: Stream,
+    watchdog: Option<Duration>,
+}
+
+impl Signals {
+    /// From now on none of these signals ends the process by itself.
+    pub fn install() -> Result<Signals, Failure> {
+        let doing = "installing the signal handlers";
+        let runtime =
+            Builder::new_current_thread().enable_all().build().map_err(Failure::io(doing))?;
+        let entered = runtime.enter();
+        let listen = |kind| signal(kind).map_err(Failure::io(doing));
+        let terminate = listen(SignalKind::terminate())?;
+        let interrupt = listen(SignalKind::interrupt())?;
+        let hangup = listen(SignalKind::hangup())?;
+        drop(entered);
+        let watchdog = service::watchdog_interval();
+        Ok(Signals { runtime, terminate, interrupt, hangup, watchdog })
+    }
+
+    /// Waits for the next signal, telling the service manager's watchdog meanwhile.
+    pub fn wait(&mut self) -> Signal {
+        let Signals { runtime, terminate, interrupt, hangup, watchdog } = self;
+        runtime.block_on(async {
+            // Without a watchdog nothing is told; the tick is then only rare.
+            let mut tick = interval(watchdog.unwrap_or(Duration::from_secs(3_600)));
+            tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => return Signal::Stop("SIGTERM"),
+                    _ = interrupt.recv() => return Signal::Stop("SIGINT"),
+                    _ = hangup.recv() => return Signal::Rescan,
+                    _ = tick.tick() => if watchdog.is_some() { service::alive() },
+                }
+            }
+        })
+    }
+
+    /// While the server drains, a second SIGTERM or SIGINT ends it at once.
+    pub fn let_the_next_one_kill(&self) {
+        for signal in [libc::SIGTERM, libc::SIGINT] {
+            // SAFETY: sets the default action, which runs no code of ours.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn settings(text: &str) -> Settings {
+        let text = format!("[filings]\nprovider = \"hoster\"\n{text}");
+        transport_settings(&Config::parse(&text, Path::new("etc/beiand.toml")).unwrap())
+    }
+
+    #[test]
+    fn the_transports_are_told_what_is_configured() {
+        let settings = settings(
+            "[server]\nlisten = [\"127.0.0.1:53\"]\nworkers = 3\ntcp_idle_timeout = \"4s\"\n\
+             tcp_max_connections = 7\ntcp_max_connections_per_client = 2\n\
+             [tls]\nlisten = [\"127.0.0.1:853\"]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n\
+             [https]\nlisten = [\"127.0.0.1:443\"]\npath = \"/q\"\n",
+        );
+        assert_eq!(settings.listen, ["127.0.0.1:53".parse().unwrap()]);
+        assert_eq!(settings.workers, 3);
+        assert_eq!(settings.tcp.idle_timeout, Duration::from_secs(4));
+        assert_eq!((settings.tcp.max_connections, settings.tcp.max_connections_per_client), (7, 2));
+        let (tls, https) = (settings.tls.unwrap(), settings.https.unwrap());
+        assert_eq!(tls.files.certificate, Path::new("etc/c.pem"));
+        assert_eq!(tls.listen, ["127.0.0.1:853".parse().unwrap()]);
+        assert_eq!((https.path.as_str(), &https.files), ("/q", &tls.files));
+    }
+
+    #[test]
+    fn without_addresses_for_them_tls_and_https_are_off() {
+        let settings = settings("[tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n");
+        assert!(settings.tls.is_none() && settings.https.is_none());
+    }
+
+    #[test]
+    fn only_the_ipv6_loopback_may_be_missing() {
+        let listen: Vec<SocketAddr> =
+            ["127.0.0.1:53", "[::1]:53", "[2001:db8::1]:53"].map(|a| a.parse().unwrap()).into();
+        assert_eq!(addresses_at_hand(&listen, Loopback::AtHand), listen);
+        assert_eq!(addresses_at_hand(&listen, Loopback::Missing), [listen[0], listen[2]]);
+        assert_eq!(addresses_at_hand(&listen[1..2], Loopback::Missing), listen[1..2]);
+    }
+}

@@ -1,0 +1,130 @@
+//! Reading and showing instants: RFC 3339 with a UTC offset that must be told.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::tz::{self, TimeZone};
+
+use super::facts::Instant;
+
+/// Why a text is not an instant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InstantFault {
+    /// A date and time without UTC offset, or a date alone; holds what to write if Beijing time
+    /// was meant.
+    #[error("the time has no UTC offset, so it could be any of 27 hours")]
+    NoOffset {
+        /// The same in RFC 3339, at +08:00.
+        at_beijing: String,
+    },
+    /// Anything else.
+    #[error("this is not a time")]
+    NotATime,
+}
+
+impl InstantFault {
+    /// What to write instead.
+    pub fn remedy(&self) -> String {
+        match self {
+            InstantFault::NoOffset { at_beijing } => {
+                format!("if Beijing time is meant, write {at_beijing}")
+            }
+            InstantFault::NotATime => {
+                "write date, time and UTC offset, such as 2026-01-31T09:30:00+08:00".into()
+            }
+        }
+    }
+}
+
+impl Instant {
+    /// Reads RFC 3339 with offset or `Z`; a fraction of a second is cut off, a blank may stand
+    /// for the `T`.
+    pub fn parse(text: &str) -> Result<Instant, InstantFault> {
+        let text = text.trim();
+        match text.parse::<Timestamp>() {
+            // `as_second` rounds towards zero, which before 1970 is not down.
+            Ok(read) => Ok(Instant(read.as_second() - i64::from(read.subsec_nanosecond() < 0))),
+            Err(_) => Err(fault_of(text)),
+        }
+    }
+
+    /// The instant as RFC 3339 in UTC and in Beijing time, such as
+    /// `2026-01-31T01:30:00Z (2026-01-31T09:30:00+08:00)`.
+    pub fn in_both_zones(self) -> String {
+        format!("{self} ({})", self.in_beijing())
+    }
+
+    /// RFC 3339 at +08:00, such as `2026-01-31T09:30:00+08:00`.
+    pub fn in_beijing(self) -> String {
+        match Timestamp::from_second(self.0) {
+            Ok(instant) => {
+                let local = TimeZone::fixed(tz::offset(8)).to_datetime(instant);
+                format!("{}+08:00", local.strftime("%Y-%m-%dT%H:%M:%S"))
+            }
+            Err(_) => beyond(self.0),
+        }
+    }
+}
+
+/// RFC 3339 in UTC, such as `2026-01-31T01:30:00Z`.
+impl fmt::Display for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Timestamp::from_second(self.0) {
+            Ok(instant) => write!(f, "{instant}"),
+            Err(_) => f.write_str(&beyond(self.0)),
+        }
+    }
+}
+
+/// Years that no calendar text can hold: nothing that was read, only what was computed.
+fn beyond(seconds: i64) -> String {
+    format!("{seconds} seconds from 1970")
+}
+
+fn fault_of(text: &str) -> InstantFault {
+    let without_offset = text
+        .parse::<jiff::civil::DateTime>()
+        .or_else(|_| text.replace('/', "-").parse::<jiff::civil::DateTime>());
+    match without_offset {
+        Ok(local) => InstantFault::NoOffset {
+            at_beijing: format!("{}+08:00", local.strftime("%Y-%m-%dT%H:%M:%S")),
+        },
+        Err(_) => InstantFault::NotATime,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc_3339_is_read_and_shown_in_both_zones() {
+        let instant = Instant::parse("2026-01-31T09:30:00+08:00").expect("RFC 3339");
+        assert_eq!(instant, Instant::parse(" 2026-01-31T01:30:00.999Z ").expect("RFC 3339"));
+        assert_eq!(instant.in_both_zones(), "2026-01-31T01:30:00Z (2026-01-31T09:30:00+08:00)");
+        assert_eq!(Instant::parse("1969-12-31T23:59:59.5Z"), Ok(Instant(-1)));
+        assert_eq!(Instant(i64::MAX).to_string(), "9223372036854775807 seconds from 1970");
+        assert_eq!(Instant(i64::MIN).in_beijing(), "-9223372036854775808 seconds from 1970");
+    }
+
+    #[test]
+    fn a_missing_offset_is_told_with_what_to_write() {
+        for text in ["2025-10-09 16:00:40", "2025-10-09T16:00:40", "2025/10/09 16:00:40"] {
+            let fault = Instant::parse(text).expect_err(text);
+            assert!(
+                fault.remedy().contains("write 2025-10-09T16:00:40+08:00"),
+                "{text}: {fault:?}"
+            );
+        }
+        let fault = Instant::parse("2025-10-09").expect_err("a date");
+        assert!(fault.remedy().contains("2025-10-09T00:00:00+08:00"));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in ["", "soon", "2025-13-01T00:00:00Z", "2025-02-30T00:00:00+08:00", "1700000000"]
+        {
+            assert_eq!(Instant::parse(text), Err(InstantFault::NotATime), "{text}");
+        }
+    }
+}

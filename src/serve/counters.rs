@@ -1,0 +1,283 @@
+//! Counting without contention: each thread counts in cache lines of its own, a reader sums.
+//!
+//! Owns the numbers, not how they are shown.
+
+use std::cell::OnceCell;
+use std::ops::AddAssign;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::answer::{Outcome, Reply};
+use crate::filing::Reason;
+
+/// How a query reached us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// Plain DNS in datagrams.
+    Udp,
+    /// Plain DNS over TCP.
+    Tcp,
+    /// DNS over TLS.
+    Tls,
+    /// DNS over HTTPS.
+    Https,
+}
+
+impl Protocol {
+    /// Every protocol, in the order of [`Counters::by_protocol`].
+    pub const ALL: [Protocol; 4] = [Protocol::Udp, Protocol::Tcp, Protocol::Tls, Protocol::Https];
+
+    /// The label in logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Protocol::Udp => "udp",
+            Protocol::Tcp => "tcp",
+            Protocol::Tls => "tls",
+            Protocol::Https => "https",
+        }
+    }
+}
+
+/// Length of [`Counts::rcodes`]: RCODE 0 to 23 (BADCOOKIE), and one slot for all above.
+pub const RCODE_SLOTS: usize = 25;
+const REASONS: usize = Reason::ALL.len();
+
+/// What was counted over one protocol, or over all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Messages received, well-formed or not.
+    pub queries: u64,
+    /// Replies handed to the system for sending.
+    pub replies: u64,
+    /// Messages that deserve no reply: responses, fragments of a header, from port 0, oversized.
+    pub dropped: u64,
+    /// Replies that the system did not take.
+    pub unsent: u64,
+    /// Replies by extended RCODE; the last slot is for every code above those listed.
+    pub rcodes: [u64; RCODE_SLOTS],
+    /// Replies that the gate changed (or, observing, would have), by the number of the reason.
+    blocked: [u64; REASONS + 1],
+    /// Connections accepted and served.
+    pub connections: u64,
+    /// Connections closed at once, or in favour of a new one, because of a limit.
+    pub connections_over_limit: u64,
+}
+
+impl Counts {
+    /// Replies that the gate changed (or, observing, would have) for this reason.
+    pub fn blocked(&self, reason: Reason) -> u64 {
+        self.blocked.get(reason as usize).copied().unwrap_or(0)
+    }
+}
+
+impl AddAssign<&Counts> for Counts {
+    fn add_assign(&mut self, other: &Counts) {
+        self.queries += other.queries;
+        self.replies += other.replies;
+        self.dropped += other.dropped;
+        self.unsent += other.unsent;
+        self.connections += other.connections;
+        self.connections_over_limit += other.connections_over_limit;
+        for (sum, more) in self.rcodes.iter_mut().zip(other.rcodes) {
+            *sum += more;
+        }
+        for (sum, more) in self.blocked.iter_mut().zip(other.blocked) {
+            *sum += more;
+        }
+    }
+}
+
+/// A snapshot of everything counted since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    by_protocol: [Counts; Protocol::ALL.len()],
+}
+
+impl Counters {
+    /// What came over one protocol.
+    pub fn by_protocol(&self, protocol: Protocol) -> &Counts {
+        &self.by_protocol[protocol as usize]
+    }
+
+    /// The sum over all protocols.
+    pub fn total(&self) -> Counts {
+        let mut total = Counts::default();
+        self.by_protocol.iter().for_each(|counts| total += counts);
+        total
+    }
+}
+
+/// A counter that only its owner thread changes, so that no atomic read-modify-write is needed.
+#[derive(Debug, Default)]
+struct Cell(AtomicU64);
+
+impl Cell {
+    fn add(&self, more: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The counters of one thread for one protocol. Aligned so that no two slots share a cache line,
+/// nor the pair of lines that processors fetch together.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Slot {
+    queries: Cell,
+    replies: Cell,
+    dropped: Cell,
+    unsent: Cell,
+    connections: Cell,
+    connections_over_limit: Cell,
+    rcodes: [Cell; RCODE_SLOTS],
+    blocked: [Cell; REASONS + 1],
+}
+
+impl Slot {
+    /// One message in, and what became of it; the reply may yet turn out [`Slot::unsent`].
+    pub(super) fn count(&self, outcome: &Outcome) {
+        self.queries.add(1);
+        match outcome {
+            Outcome::Drop => self.dropped.add(1),
+            Outcome::Reply(reply) => self.count_reply(reply),
+        }
+    }
+
+    fn count_reply(&self, reply: &Reply) {
+        self.replies.add(1);
+        if let Some(cell) = self.rcodes.get(usize::from(reply.rcode)).or(self.rcodes.last()) {
+            cell.add(1);
+        }
+        if let Some(cell) = reply.blocked.and_then(|reason| self.blocked.get(reason as usize)) {
+            cell.add(1);
+        }
+    }
+
+    /// Replies counted already that the system did not take.
+    pub(super) fn unsent(&self, replies: u64) {
+        self.replies.add(replies.wrapping_neg());
+        self.unsent.add(replies);
+    }
+
+    pub(super) fn connection(&self) {
+        self.connections.add(1);
+    }
+
+    pub(super) fn connection_over_limit(&self) {
+        self.connections_over_limit.add(1);
+    }
+
+    fn read(&self) -> Counts {
+        Counts {
+            queries: self.queries.get(),
+            replies: self.replies.get(),
+            dropped: self.dropped.get(),
+            unsent: self.unsent.get(),
+            rcodes: std::array::from_fn(|i| self.rcodes[i].get()),
+            blocked: std::array::from_fn(|i| self.blocked[i].get()),
+            connections: self.connections.get(),
+            connections_over_limit: self.connections_over_limit.get(),
+        }
+    }
+}
+
+/// Every thread's slots; locked when a thread starts and when somebody reads, never to count.
+#[derive(Debug, Default)]
+pub(super) struct Registry(Mutex<Vec<(Protocol, Arc<Slot>)>>);
+
+impl Registry {
+    /// A new slot, for the calling thread or for one thread that it is moved to.
+    pub(super) fn slot(&self, protocol: Protocol) -> Arc<Slot> {
+        let slot = Arc::new(Slot::default());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((protocol, Arc::clone(&slot)));
+        slot
+    }
+
+    pub(super) fn sum(&self) -> Counters {
+        let mut counters = Counters::default();
+        for (protocol, slot) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            counters.by_protocol[*protocol as usize] += &slot.read();
+        }
+        counters
+    }
+}
+
+thread_local! {
+    static HERE: OnceCell<[Arc<Slot>; Protocol::ALL.len()]> = const { OnceCell::new() };
+}
+
+/// Gives the calling thread, one of a runtime's, slots of its own for whatever tasks it will run.
+pub(super) fn count_here(registry: &Registry) {
+    HERE.with(|here| {
+        here.get_or_init(|| Protocol::ALL.map(|protocol| registry.slot(protocol)));
+    });
+}
+
+/// Counts in the calling thread's own slot. Does nothing on a thread without one.
+pub(super) fn here(protocol: Protocol, count: impl FnOnce(&Slot)) {
+    HERE.with(|here| {
+        if let Some(slots) = here.get() {
+            count(&slots[protocol as usize]);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(rcode: u16, blocked: Option<Reason>) -> Outcome {
+        Outcome::Reply(Reply { len: 12, rcode, blocked })
+    }
+
+    #[test]
+    fn slots_of_several_threads_are_summed_by_protocol_rcode_and_reason() {
+        let registry = Registry::default();
+        let (udp_a, udp_b) = (registry.slot(Protocol::Udp), registry.slot(Protocol::Udp));
+        let tcp = registry.slot(Protocol::Tcp);
+        udp_a.count(&reply(0, Some(Reason::NoFiling)));
+        udp_b.count(&reply(0, Some(Reason::NoFiling)));
+        udp_b.count(&reply(3, None));
+        udp_b.count(&Outcome::Drop);
+        tcp.count(&reply(5, Some(Reason::ForumProvince)));
+
+        let sum = registry.sum();
+        let udp = sum.by_protocol(Protocol::Udp);
+        assert_eq!((udp.queries, udp.replies, udp.dropped), (4, 3, 1));
+        assert_eq!((udp.rcodes[0], udp.rcodes[3]), (2, 1));
+        assert_eq!(udp.blocked(Reason::NoFiling), 2);
+        assert_eq!(udp.blocked(Reason::ForumProvince), 0);
+        assert_eq!(sum.by_protocol(Protocol::Tcp).blocked(Reason::ForumProvince), 1);
+        assert_eq!(sum.total().queries, 5);
+        assert_eq!(sum.total().rcodes[5], 1);
+    }
+
+    #[test]
+    fn rcodes_above_those_listed_share_the_last_slot() {
+        let slot = Slot::default();
+        slot.count(&reply(23, None));
+        slot.count(&reply(24, None));
+        slot.count(&reply(4095, None));
+        let counts = slot.read();
+        assert_eq!((counts.rcodes[23], counts.rcodes[24]), (1, 2));
+    }
+
+    #[test]
+    fn an_unsent_reply_is_no_longer_counted_as_a_reply() {
+        let slot = Slot::default();
+        slot.count(&reply(0, None));
+        slot.count(&reply(0, None));
+        slot.unsent(1);
+        let counts = slot.read();
+        assert_eq!((counts.queries, counts.replies, counts.unsent), (2, 1, 1));
+    }
+
+    #[test]
+    fn two_slots_never_share_a_cache_line() {
+        assert_eq!(align_of::<Slot>(), 128);
+        assert_eq!(size_of::<Slot>() % 128, 0);
+    }
+}

@@ -1,0 +1,129 @@
+//! What the transports are told: addresses, limits, timeouts, certificates.
+//!
+//! Plain data with defaults; reading it from the configuration file is `config`'s work.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that [`super::bind`] and the transports need to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Addresses for plain DNS; each is served over UDP and TCP on the same port. Port 0 lets the
+    /// system choose one.
+    pub listen: Vec<SocketAddr>,
+    /// UDP threads for each listen address, and threads of each TCP runtime; 0 = one per core.
+    pub workers: usize,
+    /// UDP buffers and batches.
+    pub udp: UdpSettings,
+    /// TCP limits and timeouts.
+    pub tcp: TcpSettings,
+    /// DNS over TLS (RFC 7858); off unless given.
+    pub tls: Option<TlsSettings>,
+    /// DNS over HTTPS (RFC 8484); off unless given.
+    pub https: Option<HttpsSettings>,
+}
+
+impl Settings {
+    /// Plain DNS on these addresses, everything else by default.
+    pub fn new(listen: Vec<SocketAddr>) -> Settings {
+        Settings {
+            listen,
+            workers: 0,
+            udp: UdpSettings::default(),
+            tcp: TcpSettings::default(),
+            tls: None,
+            https: None,
+        }
+    }
+}
+
+/// UDP buffers and batches.
+#[derive(Clone, Copy, Debug)]
+pub struct UdpSettings {
+    /// Receive buffer of each socket in bytes; the kernel caps it at `net.core.rmem_max` unless
+    /// the process may override that (CAP_NET_ADMIN).
+    pub receive_buffer: usize,
+    /// Send buffer of each socket in bytes, capped likewise by `net.core.wmem_max`.
+    pub send_buffer: usize,
+    /// Packets taken in by one system call, 1 to 1024.
+    pub batch: usize,
+}
+
+impl Default for UdpSettings {
+    fn default() -> UdpSettings {
+        UdpSettings { receive_buffer: 4 << 20, send_buffer: 1 << 20, batch: 32 }
+    }
+}
+
+/// TCP limits and timeouts.
+///
+/// When `max_connections` is reached, a new connection takes the place of the one idle longest, if
+/// that has been idle for `evict_idle_after`; else the new one is closed. (NSD and Knot stop
+/// accepting instead, which leaves newcomers to the mercy of whoever holds the idle ones.)
+#[derive(Clone, Copy, Debug)]
+pub struct TcpSettings {
+    /// Connections in all, over all listen addresses.
+    pub max_connections: usize,
+    /// Connections of one client: an IPv4 address, or an IPv6 /64. One more is closed at once.
+    pub max_connections_per_client: usize,
+    /// A connection that completes no query for this long is closed (RFC 7766 §6.2.3).
+    pub idle_timeout: Duration,
+    /// A client that has not taken its replies within this time is disconnected.
+    pub write_timeout: Duration,
+    /// How long a connection must have been idle before a new one may take its place.
+    pub evict_idle_after: Duration,
+    /// Connections that may wait for being accepted; the kernel caps it at `net.core.somaxconn`.
+    pub backlog: u32,
+}
+
+impl Default for TcpSettings {
+    fn default() -> TcpSettings {
+        TcpSettings {
+            max_connections: 10_000,
+            max_connections_per_client: 128,
+            idle_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(10),
+            evict_idle_after: Duration::from_secs(1),
+            backlog: 1024,
+        }
+    }
+}
+
+/// A certificate chain and its private key, both PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate, then its intermediates.
+    pub certificate: PathBuf,
+    /// The private key: PKCS#8, PKCS#1 or SEC1.
+    pub key: PathBuf,
+}
+
+/// DNS over TLS.
+#[derive(Clone, Debug)]
+pub struct TlsSettings {
+    /// Addresses to listen on, usually with port 853.
+    pub listen: Vec<SocketAddr>,
+    /// Who we are.
+    pub files: CertificateFiles,
+    /// Time for the handshake, and from one complete query to the next.
+    pub timeout: Duration,
+}
+
+/// DNS over HTTPS, HTTP/2 and POST only.
+#[derive(Clone, Debug)]
+pub struct HttpsSettings {
+    /// Addresses to listen on, usually with port 443.
+    pub listen: Vec<SocketAddr>,
+    /// Who we are.
+    pub files: CertificateFiles,
+    /// Time for the handshake, and from one request to the next.
+    pub timeout: Duration,
+    /// The path of the URI template, usually [`HttpsSettings::DEFAULT_PATH`].
+    pub path: String,
+}
+
+impl HttpsSettings {
+    /// RFC 8484 §4.1's example, which most clients assume.
+    pub const DEFAULT_PATH: &'static str = "/dns-query";
+}
