@@ -99,9 +99,11 @@ fn settings_reader(started_with: Config, secret: CookieSecret) -> ReadSettings {
 }
 
 fn driver_settings(config: &Config) -> reload::Settings {
-    let default = reload::Settings::default();
-    let polls = [config.zones.poll, config.filings.poll];
-    reload::Settings { poll: polls.into_iter().flatten().min().unwrap_or(NEVER), ..default }
+    reload::Settings {
+        zones_poll: config.zones.poll,
+        filings_poll: config.filings.poll,
+        ..reload::Settings::default()
+    }
 }
 
 /// The control socket, where it can be made: without it the server serves all the same.

@@ -19,7 +19,7 @@ use super::watch::{Mode, Watch};
 use crate::fault::{Fault, Severity};
 use crate::filing::Instant;
 
-/// The longest poll interval while file events cannot be had.
+/// The longest poll interval while file events cannot be had, even for a poll that is set off.
 const POLL_WITHOUT_EVENTS: Duration = Duration::from_secs(5);
 /// The poll takes at most one part in so many of the time: it holds up whatever else changes, and
 /// one file in a hundred may be late (DESIGN 6) by no fault of its own.
@@ -36,16 +36,23 @@ const MAX_LOGGED_FAULTS: usize = 100;
 /// How the driver goes about it.
 #[derive(Debug)]
 pub struct Settings {
-    /// How often to look at everything by stat, for file systems that tell nothing (shortened
-    /// to 5 s where no events can be had, lengthened where a look takes more than 0.5 % of it).
-    pub poll: Duration,
+    /// How often to look at the whole zones folder by stat, for file systems that tell nothing;
+    /// `None` for never. Shortened to 5 s where no events can be had, lengthened where a look
+    /// takes more than 0.5 % of it.
+    pub zones_poll: Option<Duration>,
+    /// The same for the filings folder, and with it the configuration file.
+    pub filings_poll: Option<Duration>,
     /// The clock that decisions are taken by.
     pub clock: Clock,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { poll: Duration::from_secs(30), clock: Clock::system() }
+        Settings {
+            zones_poll: Some(Duration::from_secs(60)),
+            filings_poll: Some(Duration::from_secs(5)),
+            clock: Clock::system(),
+        }
     }
 }
 
@@ -78,10 +85,18 @@ pub struct Driver<L> {
     watch: Watch,
     settings: Settings,
     again: Again,
-    next_poll: Option<Monotonic>,
+    next_zones_poll: Option<Monotonic>,
+    next_filings_poll: Option<Monotonic>,
     /// After an instant that stayed due although it was taken.
     due_not_before: Option<Monotonic>,
     waiting: Vec<Waiting>,
+}
+
+/// How long the Loader took.
+#[derive(Clone, Copy, Debug, Default)]
+struct Took {
+    filings: Duration,
+    zones: Duration,
 }
 
 /// When the Loader wants another look.
@@ -140,7 +155,8 @@ impl<L: Loader + 'static> Driver<L> {
                 watch,
                 settings,
                 again: Again::default(),
-                next_poll: None,
+                next_zones_poll: None,
+                next_filings_poll: None,
                 due_not_before: None,
                 waiting: Vec::new(),
             };
@@ -150,7 +166,9 @@ impl<L: Loader + 'static> Driver<L> {
     }
 
     fn run(mut self) {
-        self.poll(Batch::all(), Shrink::Refuse, Cause::Start);
+        self.pass(Batch::all(), Shrink::Refuse, Cause::Start);
+        // The first look reads everything, and says nothing about how long the next ones take.
+        self.set_polls();
         self.inbox.put(|mail| mail.started = true);
         loop {
             let wait = self.longest_wait();
@@ -162,6 +180,8 @@ impl<L: Loader + 'static> Driver<L> {
             // and still no reason to take in no change any more.
             if catch_unwind(AssertUnwindSafe(|| self.turn(mail))).is_err() {
                 tracing::error!("reload driver panicked; the last good data stays in service");
+                self.again = Again::default();
+                self.set_polls();
             }
         }
     }
@@ -193,38 +213,57 @@ impl<L: Loader + 'static> Driver<L> {
         // The operator's yes holds for what the command finds put off, too.
         let is_accepted = self.waiting.iter().any(|waiting| waiting.accept == Shrink::Accept);
         let shrink = if is_accepted { Shrink::Accept } else { Shrink::Refuse };
-        if self.next_poll.is_some_and(|at| at <= now) {
-            let cause = if cause == Cause::Timer { Cause::Poll } else { cause };
+        let is_ripe = |at: Option<Monotonic>| at.is_some_and(|at| at <= now);
+        let zones_poll = is_ripe(self.next_zones_poll);
+        let filings_poll = is_ripe(self.next_filings_poll);
+        if zones_poll {
             self.watch.rewatch();
-            batch.merge(self.watch.take());
-            batch.merge(Batch::all());
-            self.poll(batch, shrink, cause);
-        } else {
-            self.pass(batch, shrink, cause);
+            batch.zones = Scope::All;
+        }
+        if filings_poll {
+            self.watch.rewatch_filings();
+            batch.filings = Scope::All;
+            batch.config = true;
+        }
+        if (zones_poll || filings_poll) && cause == Cause::Timer {
+            cause = Cause::Poll;
+        }
+        let rewatching = now.elapsed();
+        let took = self.pass(batch, shrink, cause);
+        if zones_poll {
+            let took = rewatching + took.zones;
+            self.next_zones_poll = self.next_poll(self.settings.zones_poll, took);
+        }
+        if filings_poll {
+            self.next_filings_poll = self.next_poll(self.settings.filings_poll, took.filings);
+        }
+        let never_polls = self.next_zones_poll.is_none() || self.next_filings_poll.is_none();
+        if never_polls && self.watch.mode() == Mode::PollOnly {
+            self.set_polls();
         }
         self.answer_waiting();
     }
 
-    /// A look at everything, which sets the time of the next.
-    fn poll(&mut self, batch: Batch, shrink: Shrink, cause: Cause) {
-        let begun = Monotonic::now();
-        self.pass(batch, shrink, cause);
+    fn set_polls(&mut self) {
+        self.next_zones_poll = self.next_poll(self.settings.zones_poll, Duration::ZERO);
+        self.next_filings_poll = self.next_poll(self.settings.filings_poll, Duration::ZERO);
+    }
+
+    /// When to poll next after a look that took so long.
+    fn next_poll(&self, interval: Option<Duration>, took: Duration) -> Option<Monotonic> {
         let (interval, share) = match self.watch.mode() {
-            Mode::Events => (self.settings.poll, POLL_SHARE),
+            Mode::Events => (interval?, POLL_SHARE),
             Mode::PollOnly => {
-                (self.settings.poll.min(POLL_WITHOUT_EVENTS), POLL_SHARE_WITHOUT_EVENTS)
+                let longest = POLL_WITHOUT_EVENTS;
+                (interval.unwrap_or(longest).min(longest), POLL_SHARE_WITHOUT_EVENTS)
             }
         };
-        // The first look reads everything, and says nothing about how long the next ones take.
-        let floor = match cause {
-            Cause::Start => Duration::ZERO,
-            _ => begun.elapsed() * share,
-        };
-        self.next_poll = Some(Monotonic::now() + interval.max(floor));
+        Some(Monotonic::now() + interval.max(took * share))
     }
 
     /// Has the Loader take in what is in the batch, due, or to be looked at again.
-    fn pass(&mut self, mut batch: Batch, shrink: Shrink, cause: Cause) {
+    fn pass(&mut self, mut batch: Batch, shrink: Shrink, cause: Cause) -> Took {
+        let mut took = Took::default();
         let begun = Monotonic::now();
         let is_ripe = |at: Option<Monotonic>| at.is_some_and(|at| at <= begun);
         let mut all = Taken::default();
@@ -244,16 +283,20 @@ impl<L: Loader + 'static> Driver<L> {
         }
         batch.filings.retain(|path| hold::held_by(root, path).is_none());
         if !batch.filings.is_nothing() || is_ripe(self.again.filings) {
+            let begun = Monotonic::now();
             let scope = &batch.filings;
             let taken =
                 self.call("filings", |loader, now| loader.filings(scope, &closed, shrink, now));
             self.again.filings = taken.look_again.map(|wait| Monotonic::now() + wait);
+            took.filings = begun.elapsed();
             all.merge(taken);
         }
         if !batch.zones.is_nothing() || is_ripe(self.again.zones) {
+            let begun = Monotonic::now();
             let scope = &batch.zones;
             let taken = self.call("zones", |loader, now| loader.zones(scope, &closed, now));
             self.again.zones = taken.look_again.map(|wait| Monotonic::now() + wait);
+            took.zones = begun.elapsed();
             all.merge(taken);
         }
         let now = self.settings.clock.now();
@@ -267,6 +310,7 @@ impl<L: Loader + 'static> Driver<L> {
         for waiting in &mut self.waiting {
             waiting.taken.merge(all.clone());
         }
+        took
     }
 
     /// Calls the Loader; a panic is logged and takes nothing in.
@@ -309,8 +353,10 @@ impl<L: Loader + 'static> Driver<L> {
     /// How long there is nothing to do unless a command or the first event of a batch comes.
     fn longest_wait(&mut self) -> Duration {
         let now = Monotonic::now();
-        let again = [self.again.config, self.again.filings, self.again.zones, self.next_poll];
-        let at = again.into_iter().flatten().map(|at| at.saturating_duration_since(now));
+        let again = [self.again.config, self.again.filings, self.again.zones];
+        let polls = [self.next_zones_poll, self.next_filings_poll];
+        let at =
+            again.into_iter().chain(polls).flatten().map(|at| at.saturating_duration_since(now));
         let waiting = self
             .waiting
             .iter()

@@ -43,6 +43,7 @@ pub(super) fn read(file_name: &OsStr) -> FileName {
         },
     };
     match parsed {
+        Ok(name) if !name.as_wire().iter().any(u8::is_ascii_uppercase) => FileName::Zone(name),
         Ok(name) => FileName::Zone(name.to_lowercase()),
         Err(error) => FileName::Misnamed(format!("the file name is no zone name: {error}")),
     }
@@ -54,6 +55,17 @@ pub(super) fn usual_file_name(origin: &Name) -> OsString {
     match text.strip_suffix('.') {
         Some("") | None => format!("{ROOT_STEM}{SUFFIX}").into(),
         Some(stem) => format!("{stem}{SUFFIX}").into(),
+    }
+}
+
+/// True where `file_name`, read as `origin`, is the usual file name of it.
+pub(super) fn is_usual(file_name: &OsStr, origin: &Name) -> bool {
+    let stem = file_name.as_encoded_bytes().strip_suffix(SUFFIX.as_bytes()).unwrap_or_default();
+    let is_plain = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+    // What nearly all names are made of is written in one way only, but for the final dot.
+    match stem.iter().all(is_plain) {
+        true => !stem.ends_with(b"."),
+        false => usual_file_name(origin) == file_name,
     }
 }
 
@@ -98,10 +110,19 @@ mod tests {
 
     #[test]
     fn the_usual_file_name_reads_back_as_its_origin() {
+        for unusual in ["example.com..zone", "Example.com.zone", r"ex\097mple.com.zone"] {
+            let FileName::Zone(origin) = read(OsStr::new(unusual)) else {
+                panic!("{unusual} is a zone file's name")
+            };
+            assert!(!is_usual(OsStr::new(unusual), &origin), "{unusual}");
+            assert_eq!(usual_file_name(&origin), "example.com.zone");
+        }
         for text in [".", "example.com.", r"0\04725.2.0.192.in-addr.arpa.", r"a\.b.example."] {
             let origin: Name = text.parse().expect("a name");
             if !usual_file_name(&origin).to_string_lossy().contains('/') {
-                assert_eq!(read(&usual_file_name(&origin)), FileName::Zone(origin));
+                let file_name = usual_file_name(&origin);
+                assert!(is_usual(&file_name, &origin));
+                assert_eq!(read(&file_name), FileName::Zone(origin));
             }
         }
     }

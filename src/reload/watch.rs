@@ -159,6 +159,13 @@ impl Watch {
         }
     }
 
+    /// The same for the filings folder only.
+    pub fn rewatch_filings(&mut self) {
+        let filings = self.watched.filings.clone();
+        self.watch_above(&filings);
+        self.watch_below(&filings);
+    }
+
     /// How long until there is a ripe batch, as far as is known; `None` while nothing has come.
     pub fn ripe_in(&self) -> Option<Duration> {
         let now = Instant::now();

@@ -15,6 +15,8 @@
 //! - A zones folder that is itself gone, unreadable or empty removes nothing.
 //! - From a folder with `.hold` downwards nothing changes.
 
+mod folders;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
@@ -25,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use self::folders::{FolderId, Folders};
 use super::hold;
 use super::origin::{self, FileName};
 use super::scope::Scope;
@@ -171,12 +174,7 @@ impl ZoneFiles {
 
     /// The file of a zone; `origin` in lower case.
     pub fn file(&self, origin: &Name) -> Option<ZoneFile> {
-        let place = self.zones.get(origin)?;
-        Some(ZoneFile {
-            origin: origin.clone(),
-            folder: self.folders.path(place.folder),
-            unusual_name: self.unusual_names.get(origin).cloned(),
-        })
+        self.file_of(origin.clone())
     }
 
     /// Looks at what `scope` names, and at what was put off before. `closed` are the files (and
@@ -246,18 +244,23 @@ impl ZoneFiles {
         }
         self.settle_contests(&mut pass);
         self.scanned_before |= *scope == Scope::All;
-        if self.scanned_before {
-            pass.changed.sort_unstable();
-            pass.changed.dedup();
-        }
+        pass.changed.sort_unstable();
+        pass.changed.dedup();
         // Gone from one place and found at another: changed.
         pass.removed.retain(|origin| !self.zones.contains_key(origin));
         ZoneFileChanges {
-            changed: pass.changed.iter().filter_map(|origin| self.file(origin)).collect(),
+            changed: pass.changed.into_iter().filter_map(|origin| self.file_of(origin)).collect(),
             removed: pass.removed,
             faults: pass.faults,
             look_again: pass.look_again,
         }
+    }
+
+    fn file_of(&self, origin: Name) -> Option<ZoneFile> {
+        let place = self.zones.get(&origin)?;
+        let folder = self.folders.path(place.folder);
+        let unusual_name = self.unusual_names.get(&origin).cloned();
+        Some(ZoneFile { origin, folder, unusual_name })
     }
 
     fn look_at_root(&mut self, pass: &mut Pass<'_>) {
@@ -430,7 +433,7 @@ impl ZoneFiles {
             place.folder == folder
                 && match self.unusual_names.get(&origin) {
                     Some(unusual) => **unusual == *name,
-                    None => origin::usual_file_name(&origin) == name,
+                    None => origin::is_usual(name, &origin),
                 }
         });
         if same_place {
@@ -468,7 +471,7 @@ impl ZoneFiles {
     }
 
     fn serve(&mut self, origin: &Name, folder: FolderId, name: &OsStr, fingerprint: u64) {
-        if origin::usual_file_name(origin) == name {
+        if origin::is_usual(name, origin) {
             self.unusual_names.remove(origin);
         } else {
             self.unusual_names.insert(origin.clone(), name.into());
@@ -613,7 +616,7 @@ impl ZoneFiles {
             pass.walked.iter().any(|walked| folder.starts_with(walked))
                 && !pass.kept.iter().any(|kept| folder.starts_with(kept))
         };
-        let swept: Vec<bool> = self.folders.paths.iter().map(|path| is_swept(path)).collect();
+        let swept: Vec<bool> = self.folders.paths().map(|path| is_swept(path)).collect();
         self.gone.retain(|path, _| !is_swept(path));
         self.rivals.retain(|_, rivals| {
             rivals.retain(|path, _| {
@@ -633,7 +636,7 @@ impl ZoneFiles {
             self.remove(origin, pass);
         }
         for (index, swept) in swept.into_iter().enumerate() {
-            let id = FolderId(u32::try_from(index).unwrap_or(u32::MAX));
+            let id = FolderId::at(index);
             if swept && !pass.visited.contains(&id) {
                 self.folders.free(id);
             }
@@ -700,59 +703,6 @@ impl ZoneFiles {
                 Err(_) => file.to_owned(),
             },
             _ => file.to_owned(),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct FolderId(u32);
-
-impl FolderId {
-    fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// The folders that hold zone files, each stored once.
-#[derive(Debug, Default)]
-struct Folders {
-    paths: Vec<Arc<Path>>,
-    ids: HashMap<Arc<Path>, FolderId>,
-    unused: Vec<FolderId>,
-}
-
-impl Folders {
-    fn intern(&mut self, folder: &Path) -> FolderId {
-        if let Some(&id) = self.ids.get(folder) {
-            return id;
-        }
-        let path: Arc<Path> = folder.into();
-        let id = match self.unused.pop() {
-            Some(id) => {
-                self.paths[id.index()] = Arc::clone(&path);
-                id
-            }
-            None => {
-                self.paths.push(Arc::clone(&path));
-                FolderId(u32::try_from(self.paths.len() - 1).expect("fewer folders than 2^32"))
-            }
-        };
-        self.ids.insert(path, id);
-        id
-    }
-
-    fn path(&self, id: FolderId) -> Arc<Path> {
-        Arc::clone(&self.paths[id.index()])
-    }
-
-    fn any_below(&self, path: &Path) -> bool {
-        self.ids.keys().any(|folder| folder.starts_with(path))
-    }
-
-    fn free(&mut self, id: FolderId) {
-        if self.ids.remove(&self.paths[id.index()]).is_some() {
-            self.paths[id.index()] = Path::new("").into();
-            self.unused.push(id);
         }
     }
 }

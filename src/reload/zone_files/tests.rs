@@ -169,6 +169,28 @@ fn a_moved_file_is_one_change_whichever_way_it_moves() {
 }
 
 #[test]
+fn a_zone_that_goes_and_turns_up_elsewhere_within_one_scan_is_changed_only() {
+    let mut zones = Zones::with(&["p/a.zone", "p/b.zone"]);
+    zones.remove("p/b.zone");
+    zones.paths(&["p/b.zone"]);
+    zones.now += GONE_GRACE;
+    zones.write("q/b.zone", "moved late");
+    assert_eq!(zones.paths(&["p/b.zone", "q"]).0, changed(&["b."]));
+}
+
+#[test]
+fn an_empty_folder_moved_over_a_rivals_brings_no_file_back() {
+    let mut zones = Zones::with(&["keep.zone", "p/a.zone", "q/a.zone"]);
+    zones.remove("p/a.zone");
+    zones.remove("q/a.zone");
+    fs::rename(zones.path("p"), zones.path("q")).expect("rename");
+    zones.paths(&["p", "p/a.zone", "q", "q/a.zone"]);
+    zones.now += GONE_GRACE;
+    zones.scan(&Scope::Nothing, &[]);
+    assert_eq!(zones.files.len(), 1);
+}
+
+#[test]
 fn of_two_files_for_one_zone_the_first_by_path_serves() {
     let mut zones = Zones::with(&["m/x.zone"]);
     zones.write("z/X.zone", "rival");

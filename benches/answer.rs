@@ -1,0 +1,115 @@
+//! What one answer costs, without sockets: nanoseconds by kind of answer, hot and uniform.
+//!
+//! `cargo bench --bench answer [-- ZONES]`
+
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use beiand::answer::{Context, MAX_UDP_REPLY, Outcome, Phase, State, Transport, answer};
+use beiand::filing::{Reason, Verdict};
+use beiand::gate::{Gate, GateSettings};
+use beiand::master::{Reader, Records};
+use beiand::region::Region;
+use beiand::wire::Name;
+use beiand::zone::{AddressClass, Builder, Column, ZoneSet};
+
+/// Answers measured at a time.
+const ROUND: usize = 200_000;
+/// The median of so many rounds is shown.
+const ROUNDS: usize = 9;
+
+fn main() {
+    // Cargo passes `--bench` along.
+    let zones = std::env::args().skip(1).find_map(|text| text.parse().ok()).unwrap_or(100_000);
+    let started = Instant::now();
+    let (open, bytes) = state(zones, Verdict::Open);
+    eprintln!("{zones} zones, {bytes} bytes each, built in {:.1?}", started.elapsed());
+    let blocked = state(zones, Verdict::Blocked(Reason::NoFiling)).0;
+    println!("| answer | hot ns | uniform ns |\n| --- | --- | --- |");
+    let kinds: [(&str, &State, fn(usize) -> String, u16); 6] = [
+        ("A", &open, |zone| format!("www.zone{zone}.example."), 1),
+        ("A, blocked", &blocked, |zone| format!("www.zone{zone}.example."), 1),
+        ("CNAME and A", &open, |zone| format!("shop.zone{zone}.example."), 1),
+        ("MX", &open, |zone| format!("zone{zone}.example."), 15),
+        ("NXDOMAIN", &open, |zone| format!("nosuch.zone{zone}.example."), 1),
+        ("not hosted", &open, |zone| format!("www.other{zone}.example."), 1),
+    ];
+    for (kind, state, name, rtype) in kinds {
+        let uniform: Vec<Vec<u8>> =
+            (0..ROUND).map(|n| query(&name(scatter(n) % zones), rtype)).collect();
+        let hot: Vec<Vec<u8>> = (0..ROUND).map(|n| query(&name(n % 16), rtype)).collect();
+        println!("| {kind} | {:.0} | {:.0} |", measure(state, &hot), measure(state, &uniform));
+    }
+}
+
+fn scatter(n: usize) -> usize {
+    n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20
+}
+
+fn measure(state: &State, queries: &[Vec<u8>]) -> f64 {
+    let context =
+        Context { client: IpAddr::from([127, 0, 0, 1]), transport: Transport::Udp, now: 1 };
+    let mut out = [0; MAX_UDP_REPLY];
+    let mut rounds: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let started = Instant::now();
+            for query in queries {
+                let outcome = answer(state, &context, black_box(query), &mut out);
+                assert!(matches!(black_box(outcome), Outcome::Reply(_)));
+            }
+            started.elapsed().as_nanos() as f64 / queries.len() as f64
+        })
+        .collect();
+    rounds.sort_by(f64::total_cmp);
+    rounds[ROUNDS / 2]
+}
+
+fn query(name: &str, rtype: u16) -> Vec<u8> {
+    let name: Name = name.parse().expect("a name");
+    let mut query = vec![0x12, 0x34, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1];
+    query.extend_from_slice(name.as_wire());
+    query.extend_from_slice(&rtype.to_be_bytes());
+    query.extend_from_slice(&[0, 1]);
+    query.extend_from_slice(&[0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0]);
+    query
+}
+
+fn state(zones: usize, verdict: Verdict) -> (State, usize) {
+    let mut set = ZoneSet::new();
+    let (mut reader, mut records, mut builder) = (Reader::new(), Records::default(), Builder::new());
+    let mut bytes = 0;
+    let classify = |_: IpAddr| AddressClass { region: Region::Own, is_our_nameserver: false };
+    for number in 0..zones {
+        let origin: Name = format!("zone{number}.example.").parse().expect("a name");
+        let address = Ipv4Addr::from(0x0a00_0000 + number as u32);
+        let text = format!(
+            "$TTL 3600\n@ SOA ns1.hoster.example. hostmaster.hoster.example. {number} 14400 3600 1209600 300\n\
+             @ NS ns1.hoster.example.\n@ NS ns2.hoster.example.\n@ A {address}\n@ MX 10 mail\n\
+             @ TXT \"v=spf1 mx -all {number}\"\nwww A {address}\nmail A {address}\nshop CNAME www\n"
+        );
+        let file = Path::new("zone");
+        reader
+            .read_zone_bytes(text.as_bytes(), file, file, &origin, &mut records)
+            .expect("a good zone");
+        let zone = builder.build(&origin, &records, set.key(), &classify).expect("a good zone");
+        bytes += zone.size();
+        set.insert(zone, Column::of(verdict));
+    }
+    let settings = GateSettings {
+        notice_ipv4: vec![Ipv4Addr::new(203, 0, 113, 80)],
+        notice_ttl: 60,
+        ede_notice: 4,
+        ede_nodata: 16,
+        ..GateSettings::default()
+    };
+    let state = State {
+        phase: Phase::Serving,
+        zones: set.publish(),
+        gate: Arc::new(Gate::new(settings)),
+        ..State::default()
+    };
+    (state, bytes / zones.max(1))
+}

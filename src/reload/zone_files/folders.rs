@@ -1,0 +1,69 @@
+//! The folders that hold zone files, each stored once and named by a small number.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct FolderId(u32);
+
+impl FolderId {
+    /// The folder at this place among [`Folders::paths`].
+    pub(super) fn at(index: usize) -> FolderId {
+        FolderId(u32::try_from(index).expect("fewer folders than 2^32"))
+    }
+
+    /// Its place among [`Folders::paths`].
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The folders that hold zone files, each stored once.
+#[derive(Debug, Default)]
+pub(super) struct Folders {
+    paths: Vec<Arc<Path>>,
+    ids: HashMap<Arc<Path>, FolderId>,
+    unused: Vec<FolderId>,
+}
+
+impl Folders {
+    pub(super) fn intern(&mut self, folder: &Path) -> FolderId {
+        if let Some(&id) = self.ids.get(folder) {
+            return id;
+        }
+        let path: Arc<Path> = folder.into();
+        let id = match self.unused.pop() {
+            Some(id) => {
+                self.paths[id.index()] = Arc::clone(&path);
+                id
+            }
+            None => {
+                self.paths.push(Arc::clone(&path));
+                FolderId::at(self.paths.len() - 1)
+            }
+        };
+        self.ids.insert(path, id);
+        id
+    }
+
+    /// All of them; an unused place is empty.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Arc<Path>> {
+        self.paths.iter()
+    }
+
+    pub(super) fn path(&self, id: FolderId) -> Arc<Path> {
+        Arc::clone(&self.paths[id.index()])
+    }
+
+    pub(super) fn any_below(&self, path: &Path) -> bool {
+        self.ids.keys().any(|folder| folder.starts_with(path))
+    }
+
+    pub(super) fn free(&mut self, id: FolderId) {
+        if self.ids.remove(&self.paths[id.index()]).is_some() {
+            self.paths[id.index()] = Path::new("").into();
+            self.unused.push(id);
+        }
+    }
+}
