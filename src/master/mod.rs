@@ -23,6 +23,8 @@ mod text;
 #[cfg(test)]
 mod types_test;
 mod verify;
+#[cfg(test)]
+mod zone_test;
 
 pub use check::check;
 pub use reader::{Reader, read_zone, read_zone_bytes};

@@ -12,7 +12,7 @@ use super::generate::{MAX_STEPS, Range, expand};
 use super::include::{IncludeError, locate, read_file};
 use super::index::Index;
 use super::layout::parse_rtype;
-use super::lexer::{Bad, Lexer, Outcome, Quoting, Word};
+use super::lexer::{Bad, Lexer, Mark, Outcome, Quoting, Word};
 use super::rdata::{self, expect, parse_seconds, read_name};
 use super::records::{RecordRef, Records};
 use crate::fault::{Fault, Severity};
@@ -22,8 +22,8 @@ use crate::wire::{Name, Rtype, name};
 const MAX_FAULTS: usize = 100;
 /// How deep files include files.
 const MAX_DEPTH: usize = 16;
-/// Most files that one zone is read from.
-const MAX_FILES: usize = 4096;
+/// Most `$INCLUDE`s that one zone follows.
+const MAX_INCLUDES: usize = 4096;
 /// Most records that the `$GENERATE`s of one zone make.
 const MAX_GENERATED: u64 = 1 << 20;
 /// Highest TTL (RFC 2181 §8).
@@ -96,6 +96,7 @@ impl Reader {
             default_ttl: None,
             last_ttl: None,
             generated: 0,
+            included: 0,
             open: Vec::new(),
         };
         job.read_source(Source { bytes, path: file, index: file_index });
@@ -210,7 +211,10 @@ struct Job<'a> {
     default_ttl: Option<u32>,
     /// The last that an entry gave or got.
     last_ttl: Option<u32>,
+    /// Records that `$GENERATE` made.
     generated: u64,
+    /// `$INCLUDE`s followed.
+    included: usize,
     /// The files being read, links resolved, but the zone file only once it includes another.
     open: Vec<PathBuf>,
 }
@@ -219,6 +223,8 @@ struct Job<'a> {
 struct Head {
     ttl: Option<u32>,
     rtype: Rtype,
+    /// Where the type stands.
+    mark: Mark,
 }
 
 impl Job<'_> {
@@ -301,7 +307,7 @@ impl Job<'_> {
     ) -> Outcome<()> {
         let head = self.read_head(word, lexer)?;
         self.rdata.clear();
-        rdata::read(head.rtype, lexer, &self.origin, &mut self.rdata)?;
+        rdata::read(head.rtype, head.mark, lexer, &self.origin, &mut self.rdata)?;
         let ttl = self.ttl_of(&head).ok_or_else(|| {
             start.bad(
                 "this record has no TTL, and there is none before it",
@@ -356,7 +362,7 @@ impl Job<'_> {
                         "take the line away",
                     ));
                 }
-                return Ok(Head { ttl, rtype });
+                return Ok(Head { ttl, rtype, mark: word.mark });
             }
             word = self.expect_head(lexer)?;
         }
@@ -434,16 +440,17 @@ impl Job<'_> {
         if self.open.contains(&path) {
             return Err(word.bad("this file includes itself", "take the line away"));
         }
-        if self.open.len() > MAX_DEPTH || self.out.files().len() >= MAX_FILES {
+        self.included += 1;
+        if self.open.len() > MAX_DEPTH || self.included > MAX_INCLUDES {
             return Err(word.bad(
-                format!("files are included more than {MAX_DEPTH} deep, or more than {MAX_FILES} of them"),
+                format!("files are included more than {MAX_DEPTH} deep, or more than {MAX_INCLUDES} times"),
                 "put them into fewer files",
             ));
         }
         let mut bytes = Vec::new();
         read_file(&path, &mut bytes).map_err(|error| refuse(&word, &error.into()))?;
         let known = self.out.files().iter().position(|file| *file == path);
-        // There are at most MAX_FILES.
+        // There are no more files than includes.
         let index = known.map_or_else(|| self.out.add_file(path.clone()), |index| index as u16);
 
         let outer_origin = std::mem::replace(&mut self.origin, origin);
@@ -513,7 +520,7 @@ impl Job<'_> {
             read_name(&owner, &self.origin, &mut self.owner)?;
             self.rdata.clear();
             let mut lexer = Lexer::new(&data_text);
-            rdata::read(head.rtype, &mut lexer, &self.origin, &mut self.rdata)
+            rdata::read(head.rtype, head.mark, &mut lexer, &self.origin, &mut self.rdata)
                 .map_err(|bad| at_directive(bad, data_word))?;
             if !lexer.is_at_end() {
                 return Err(data_word.bad("this data has several lines", "write one line"));
