@@ -139,6 +139,14 @@ impl Checker<'_> {
                 Rtype::SOA => (0, "keep one SOA"),
                 Rtype::CNAME => (1, "keep one CNAME; for several targets use A and AAAA"),
                 Rtype::DNAME => (2, "keep one DNAME"),
+                Rtype::DS if is_apex => {
+                    self.error(
+                        record,
+                        "DS stands in the zone above, not at the top of the zone that it is for",
+                        "hand it to the registry, or publish CDS here",
+                    );
+                    continue;
+                }
                 Rtype::NS if name::labels(record.owner).next() == Some(b"*") => {
                     self.error(
                         record,

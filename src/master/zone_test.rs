@@ -246,6 +246,7 @@ fn what_makes_no_zone_is_refused() {
         "@ NS alias\nalias CNAME ns\n",
         "@ NS ns.d\nd DNAME e.\n",
         "@ CNAME a.\n",
+        "@ DS 1 8 9 AABB\n",
     ] {
         assert!(is_refused(rest), "{rest}");
     }
