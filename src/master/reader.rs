@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::check::{Extent, check_indexed, tidy};
+use super::faults::Faults;
 use super::generate::{MAX_STEPS, Range, expand};
 use super::include::{IncludeError, locate, read_file};
 use super::index::Index;
@@ -18,8 +19,6 @@ use super::records::{RecordRef, Records};
 use crate::fault::{Fault, Severity};
 use crate::wire::{Name, Rtype, name};
 
-/// Most errors, and most warnings, that one zone is reported with.
-const MAX_FAULTS: usize = 100;
 /// How deep files include files.
 const MAX_DEPTH: usize = 16;
 /// Most `$INCLUDE`s that one zone follows.
@@ -28,8 +27,6 @@ const MAX_INCLUDES: usize = 4096;
 const MAX_GENERATED: u64 = 1 << 20;
 /// Highest TTL (RFC 2181 §8).
 const MAX_TTL: u32 = i32::MAX as u32;
-/// Most of an offending text that a fault carries, in bytes.
-const MAX_SHOWN: usize = 200;
 
 /// Reads zone files one after another, and keeps its memory from each for the next.
 #[derive(Debug, Default)]
@@ -104,11 +101,9 @@ impl Reader {
         (self.origin, self.owner, self.rdata) = (origin_buffer, owner, rdata);
 
         self.index.fill(out);
-        let extent = if faults.errors == 0 { Extent::Whole } else { Extent::Readable };
-        let mut found = Vec::new();
-        tidy(out, &mut self.index, &mut found);
-        check_indexed(origin.as_wire(), out, &self.index, extent, &mut found);
-        found.into_iter().for_each(|fault| faults.push(fault));
+        let extent = if faults.has_errors() { Extent::Readable } else { Extent::Whole };
+        tidy(out, &mut self.index, &mut faults);
+        check_indexed(origin.as_wire(), out, &self.index, extent, &mut faults);
         faults.finish(file)
     }
 }
@@ -147,13 +142,12 @@ impl Source<'_> {
         let line = self.bytes.get(bad.mark.line_start..bad.mark.at).unwrap_or_default();
         // Bytes that go on a UTF-8 character are not counted.
         let column = line.iter().filter(|byte| **byte & 0xc0 != 0x80).count() + 1;
-        let shown = &bad.text[..bad.text.len().min(MAX_SHOWN)];
         Fault {
             severity,
             file: self.path.to_owned(),
             line: bad.mark.line,
             column: u32::try_from(column).unwrap_or(u32::MAX),
-            text: String::from_utf8_lossy(shown).into_owned(),
+            text: String::from_utf8_lossy(&bad.text).into_owned(),
             problem: bad.problem.to_string(),
             remedy: bad.remedy.to_string(),
         }
@@ -166,35 +160,6 @@ enum Owner {
     Missing,
     InZone,
     OutOfZone,
-}
-
-#[derive(Default)]
-struct Faults {
-    list: Vec<Fault>,
-    errors: usize,
-    warnings: usize,
-}
-
-impl Faults {
-    fn push(&mut self, fault: Fault) {
-        let count = if fault.is_error() { &mut self.errors } else { &mut self.warnings };
-        *count += 1;
-        if *count <= MAX_FAULTS {
-            self.list.push(fault);
-        }
-    }
-
-    fn finish(mut self, file: &Path) -> Result<Vec<Fault>, Vec<Fault>> {
-        for (count, severity) in
-            [(self.errors, Severity::Error), (self.warnings, Severity::Warning)]
-        {
-            if count > MAX_FAULTS {
-                let problem = format!("there are more faults than the {MAX_FAULTS} shown");
-                self.list.push(Fault::of_file(severity, file, problem, "correct these first"));
-            }
-        }
-        if self.errors > 0 { Err(self.list) } else { Ok(self.list) }
-    }
 }
 
 /// The reading of one zone.
@@ -232,11 +197,11 @@ impl Job<'_> {
         let text = source.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(source.bytes);
         let source = Source { bytes: text, ..source };
         let mut lexer = Lexer::new(text);
-        while !lexer.is_at_end() && self.faults.errors <= MAX_FAULTS {
+        while !lexer.is_at_end() && !self.faults.is_full() {
             match self.read_entry(&mut lexer, &source) {
                 Ok(()) => lexer.end_line(),
                 Err(bad) => {
-                    self.faults.push(source.fault(Severity::Error, &bad));
+                    self.faults.add(Severity::Error, || source.fault(Severity::Error, &bad));
                     lexer.skip_entry();
                 }
             }
@@ -244,7 +209,7 @@ impl Job<'_> {
     }
 
     fn warn(&mut self, source: &Source<'_>, bad: &Bad) {
-        self.faults.push(source.fault(Severity::Warning, bad));
+        self.faults.add(Severity::Warning, || source.fault(Severity::Warning, bad));
     }
 
     fn read_entry(&mut self, lexer: &mut Lexer<'_>, source: &Source<'_>) -> Outcome<()> {

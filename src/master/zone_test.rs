@@ -230,6 +230,11 @@ fn faults_are_counted_up_to_a_bound() {
     let faults = result.expect_err("every line is faulty");
     assert_eq!(faults.len(), 101);
     assert!(faults[100].problem.contains("more faults"));
+
+    let hosts: String = (0..500).map(|host| format!("h_{host} A 192.0.2.1\n")).collect();
+    let (records, result) = read(format!("{HEAD}{hosts}").as_bytes());
+    assert_eq!(result.expect("warnings refuse nothing").len(), 101);
+    assert_eq!(records.len(), 503);
 }
 
 #[test]
