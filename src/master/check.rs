@@ -1,19 +1,21 @@
 //! Whether records make a zone: what BIND's `named-checkzone` refuses is an error here, what it
 //! remarks on a warning.
 
+use super::faults::Faults;
 use super::index::{Entry, Index, push_key};
 use super::records::{RecordRef, Records};
 use super::text::record_to_text;
 use crate::fault::{Fault, Severity};
 use crate::wire::{Name, Rtype, name};
 
-/// Checks the records of the zone `origin`, all of which are at or below it.
+/// Checks the records of the zone `origin`, all of which are at or below it. The faults are bounded
+/// in number; their positions are lines.
 pub fn check(origin: &Name, records: &Records) -> Vec<Fault> {
     let mut index = Index::default();
     index.fill(records);
-    let mut faults = Vec::new();
+    let mut faults = Faults::default();
     check_indexed(origin.as_wire(), records, &index, Extent::Whole, &mut faults);
-    faults
+    faults.finish(records.file(0)).unwrap_or_else(|faults| faults)
 }
 
 /// Whether the records are all that the file has, or what could be read of it.
@@ -25,7 +27,7 @@ pub(super) enum Extent {
 }
 
 /// Drops repeated records, and gives the records of an RRset its smallest TTL (RFC 2181 §5.2).
-pub(super) fn tidy(records: &mut Records, index: &mut Index, faults: &mut Vec<Fault>) {
+pub(super) fn tidy(records: &mut Records, index: &mut Index, faults: &mut Faults) {
     let mut repeated = Vec::new();
     for rrset in index.rrsets() {
         let [first, rest @ ..] = rrset else { continue };
@@ -46,15 +48,13 @@ pub(super) fn tidy(records: &mut Records, index: &mut Index, faults: &mut Vec<Fa
         let odd =
             rrset.iter().filter(|entry| ttl_of(entry) != ttl_of(first)).map(|e| e.record).min();
         let record = records.get(odd.unwrap_or(first.record) as usize);
-        faults.push(of_record(
-            Severity::Warning,
-            records,
-            record,
-            format!(
+        faults.add(Severity::Warning, || {
+            let problem = format!(
                 "the records of one name and type have several TTLs; all are served with {ttl}"
-            ),
-            "give them one TTL (RFC 2181 section 5.2)",
-        ));
+            );
+            let remedy = "give them one TTL (RFC 2181 section 5.2)";
+            of_record(Severity::Warning, records, record, problem, remedy)
+        });
         for entry in rrset {
             records.set_ttl(entry.record as usize, ttl);
         }
@@ -72,7 +72,7 @@ pub(super) fn check_indexed(
     records: &Records,
     index: &Index,
     extent: Extent,
-    faults: &mut Vec<Fault>,
+    faults: &mut Faults,
 ) {
     let mut apex = Vec::with_capacity(origin.len());
     push_key(origin, &mut apex);
@@ -107,16 +107,18 @@ struct Checker<'a> {
     apex: &'a [u8],
     records: &'a Records,
     index: &'a Index,
-    faults: &'a mut Vec<Fault>,
+    faults: &'a mut Faults,
 }
 
 impl Checker<'_> {
     fn error(&mut self, record: RecordRef<'_>, problem: &str, remedy: &str) {
-        self.faults.push(of_record(Severity::Error, self.records, record, problem, remedy));
+        let make = || of_record(Severity::Error, self.records, record, problem, remedy);
+        self.faults.add(Severity::Error, make);
     }
 
     fn warning(&mut self, record: RecordRef<'_>, problem: String, remedy: &str) {
-        self.faults.push(of_record(Severity::Warning, self.records, record, problem, remedy));
+        let make = || of_record(Severity::Warning, self.records, record, problem, remedy);
+        self.faults.add(Severity::Warning, make);
     }
 
     /// The rules about what may stand together at one name.
@@ -139,6 +141,14 @@ impl Checker<'_> {
                 Rtype::SOA => (0, "keep one SOA"),
                 Rtype::CNAME => (1, "keep one CNAME; for several targets use A and AAAA"),
                 Rtype::DNAME => (2, "keep one DNAME"),
+                Rtype::DS if is_apex => {
+                    self.error(
+                        record,
+                        "DS stands in the zone above, not at the top of the zone that it is for",
+                        "hand it to the registry, or publish CDS here",
+                    );
+                    continue;
+                }
                 Rtype::NS if name::labels(record.owner).next() == Some(b"*") => {
                     self.error(
                         record,
@@ -185,7 +195,8 @@ impl Checker<'_> {
             if !apex.iter().any(|entry| entry.rtype == rtype) {
                 let problem = format!("the zone {origin} has no {rtype} record at its top");
                 let file = self.records.file(0);
-                self.faults.push(Fault::of_file(Severity::Error, file, problem, remedy));
+                let make = || Fault::of_file(Severity::Error, file, problem, remedy);
+                self.faults.add(Severity::Error, make);
             }
         }
     }
@@ -323,7 +334,7 @@ impl Checker<'_> {
 }
 
 /// A fault of one record, on its line.
-pub(super) fn of_record(
+fn of_record(
     severity: Severity,
     records: &Records,
     record: RecordRef<'_>,

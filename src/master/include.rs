@@ -18,11 +18,29 @@ pub(super) fn read_file(path: &Path, bytes: &mut Vec<u8>) -> io::Result<()> {
     if metadata.len() > MAX_FILE_LEN {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 4 GiB"));
     }
-    // One byte more than the file has, so that the end is seen without growing.
-    bytes.reserve(metadata.len() as usize + 1);
-    // The file may grow while it is read.
-    file.by_ref().take(MAX_FILE_LEN).read_to_end(bytes)?;
-    Ok(())
+    // One byte more than the file has: a read that does not fill the buffer has met the end, and
+    // a zone costs one read.
+    bytes.resize(metadata.len() as usize + 1, 0);
+    let mut len = 0;
+    loop {
+        let wanted = bytes.len() - len;
+        match file.read(&mut bytes[len..]) {
+            Ok(count) if count < wanted => {
+                bytes.truncate(len + count);
+                return Ok(());
+            }
+            // The file has grown since.
+            Ok(count) => {
+                len += count;
+                if len as u64 > MAX_FILE_LEN {
+                    return Err(io::ErrorKind::FileTooLarge.into());
+                }
+                bytes.resize(len + len.max(4096), 0);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Positions are counted in 32 bits.

@@ -60,9 +60,13 @@ impl Bad {
         problem: impl Into<Cow<'static, str>>,
         remedy: impl Into<Cow<'static, str>>,
     ) -> Box<Bad> {
-        Box::new(Bad { mark, text: text.to_vec(), problem: problem.into(), remedy: remedy.into() })
+        let text = text[..text.len().min(MAX_SHOWN)].to_vec();
+        Box::new(Bad { mark, text, problem: problem.into(), remedy: remedy.into() })
     }
 }
+
+/// Most of an offending text that a fault carries, in bytes.
+const MAX_SHOWN: usize = 400;
 
 /// A result whose error is boxed, so that good records carry nothing big around.
 pub(super) type Outcome<T> = Result<T, Box<Bad>>;

@@ -4,11 +4,13 @@
 //! [`crate::fault::Fault`]s, and [`check`]s that the records make a zone. It goes by BIND's
 //! `named-checkzone`: what that refuses is refused here.
 //!
-//! The way of a line: [`reader`](self) takes owner, TTL, class and type from the lexer's words;
-//! the type's layout says which fields its data has; each field is read to wire form.
+//! The way of a line: the lexer cuts it into words; the reader takes owner, TTL, class and type
+//! from them; the type's layout says which fields its data has; each is read to wire form. The
+//! same layout verifies data in generic form and writes data back as text.
 
 mod check;
 mod encoding;
+mod faults;
 mod generate;
 mod include;
 mod index;
@@ -23,6 +25,8 @@ mod text;
 #[cfg(test)]
 mod types_test;
 mod verify;
+#[cfg(test)]
+mod zone_test;
 
 pub use check::check;
 pub use reader::{Reader, read_zone, read_zone_bytes};

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::encoding::{Base64, Hex, base32hex, time};
 use super::layout::{Field, layout, parse_rtype};
-use super::lexer::{Bad, Lexer, Outcome, Quoting, Word};
+use super::lexer::{Bad, Lexer, Mark, Outcome, Quoting, Word};
 use super::{loc, svcb, verify};
 use crate::wire::name::{NameError, parse_into, unescape};
 use crate::wire::{Name, Rtype};
@@ -12,15 +12,16 @@ use crate::wire::{Name, Rtype};
 /// Longest RDATA (RFC 1035 §3.2.1).
 const MAX_RDATA_LEN: usize = 65_535;
 
-/// Appends the RDATA that the rest of the entry spells, and goes to the entry's end.
+/// Appends the RDATA that the rest of the entry spells, and goes to the entry's end. Faults of the
+/// data as a whole are placed at `mark`, where the type stands.
 pub(super) fn read(
     rtype: Rtype,
+    mark: Mark,
     lexer: &mut Lexer<'_>,
     origin: &[u8],
     out: &mut Vec<u8>,
 ) -> Outcome<()> {
     let start = out.len();
-    let mark = lexer.mark();
     let whole = |problem: String, remedy: &'static str| {
         Bad::new(mark, rtype.to_string().as_bytes(), problem, remedy)
     };
@@ -108,7 +109,7 @@ pub(super) fn read_name(word: &Word<'_>, origin: &[u8], out: &mut Vec<u8>) -> Ou
 
 /// True where the data starts with `\#`.
 fn is_generic(lexer: &Lexer<'_>) -> bool {
-    if !matches!(lexer.peek(), Some(b'\\' | b'(')) {
+    if !matches!(lexer.peek(), Some(b'\\' | b'(' | b';' | b'\n' | b'\r')) {
         return false;
     }
     let mut ahead = *lexer;

@@ -8,28 +8,25 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::check::{Extent, check_indexed, tidy};
+use super::faults::Faults;
 use super::generate::{MAX_STEPS, Range, expand};
 use super::include::{IncludeError, locate, read_file};
 use super::index::Index;
 use super::layout::parse_rtype;
-use super::lexer::{Bad, Lexer, Outcome, Quoting, Word};
+use super::lexer::{Bad, Lexer, Mark, Outcome, Quoting, Word};
 use super::rdata::{self, expect, parse_seconds, read_name};
 use super::records::{RecordRef, Records};
 use crate::fault::{Fault, Severity};
 use crate::wire::{Name, Rtype, name};
 
-/// Most errors, and most warnings, that one zone is reported with.
-const MAX_FAULTS: usize = 100;
 /// How deep files include files.
 const MAX_DEPTH: usize = 16;
-/// Most files that one zone is read from.
-const MAX_FILES: usize = 4096;
+/// Most `$INCLUDE`s that one zone follows.
+const MAX_INCLUDES: usize = 4096;
 /// Most records that the `$GENERATE`s of one zone make.
 const MAX_GENERATED: u64 = 1 << 20;
 /// Highest TTL (RFC 2181 §8).
 const MAX_TTL: u32 = i32::MAX as u32;
-/// Most of an offending text that a fault carries, in bytes.
-const MAX_SHOWN: usize = 200;
 
 /// Reads zone files one after another, and keeps its memory from each for the next.
 #[derive(Debug, Default)]
@@ -96,6 +93,7 @@ impl Reader {
             default_ttl: None,
             last_ttl: None,
             generated: 0,
+            included: 0,
             open: Vec::new(),
         };
         job.read_source(Source { bytes, path: file, index: file_index });
@@ -103,11 +101,9 @@ impl Reader {
         (self.origin, self.owner, self.rdata) = (origin_buffer, owner, rdata);
 
         self.index.fill(out);
-        let extent = if faults.errors == 0 { Extent::Whole } else { Extent::Readable };
-        let mut found = Vec::new();
-        tidy(out, &mut self.index, &mut found);
-        check_indexed(origin.as_wire(), out, &self.index, extent, &mut found);
-        found.into_iter().for_each(|fault| faults.push(fault));
+        let extent = if faults.has_errors() { Extent::Readable } else { Extent::Whole };
+        tidy(out, &mut self.index, &mut faults);
+        check_indexed(origin.as_wire(), out, &self.index, extent, &mut faults);
         faults.finish(file)
     }
 }
@@ -146,13 +142,12 @@ impl Source<'_> {
         let line = self.bytes.get(bad.mark.line_start..bad.mark.at).unwrap_or_default();
         // Bytes that go on a UTF-8 character are not counted.
         let column = line.iter().filter(|byte| **byte & 0xc0 != 0x80).count() + 1;
-        let shown = &bad.text[..bad.text.len().min(MAX_SHOWN)];
         Fault {
             severity,
             file: self.path.to_owned(),
             line: bad.mark.line,
             column: u32::try_from(column).unwrap_or(u32::MAX),
-            text: String::from_utf8_lossy(shown).into_owned(),
+            text: String::from_utf8_lossy(&bad.text).into_owned(),
             problem: bad.problem.to_string(),
             remedy: bad.remedy.to_string(),
         }
@@ -165,35 +160,6 @@ enum Owner {
     Missing,
     InZone,
     OutOfZone,
-}
-
-#[derive(Default)]
-struct Faults {
-    list: Vec<Fault>,
-    errors: usize,
-    warnings: usize,
-}
-
-impl Faults {
-    fn push(&mut self, fault: Fault) {
-        let count = if fault.is_error() { &mut self.errors } else { &mut self.warnings };
-        *count += 1;
-        if *count <= MAX_FAULTS {
-            self.list.push(fault);
-        }
-    }
-
-    fn finish(mut self, file: &Path) -> Result<Vec<Fault>, Vec<Fault>> {
-        for (count, severity) in
-            [(self.errors, Severity::Error), (self.warnings, Severity::Warning)]
-        {
-            if count > MAX_FAULTS {
-                let problem = format!("there are more faults than the {MAX_FAULTS} shown");
-                self.list.push(Fault::of_file(severity, file, problem, "correct these first"));
-            }
-        }
-        if self.errors > 0 { Err(self.list) } else { Ok(self.list) }
-    }
 }
 
 /// The reading of one zone.
@@ -210,7 +176,10 @@ struct Job<'a> {
     default_ttl: Option<u32>,
     /// The last that an entry gave or got.
     last_ttl: Option<u32>,
+    /// Records that `$GENERATE` made.
     generated: u64,
+    /// `$INCLUDE`s followed.
+    included: usize,
     /// The files being read, links resolved, but the zone file only once it includes another.
     open: Vec<PathBuf>,
 }
@@ -219,6 +188,8 @@ struct Job<'a> {
 struct Head {
     ttl: Option<u32>,
     rtype: Rtype,
+    /// Where the type stands.
+    mark: Mark,
 }
 
 impl Job<'_> {
@@ -226,11 +197,11 @@ impl Job<'_> {
         let text = source.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(source.bytes);
         let source = Source { bytes: text, ..source };
         let mut lexer = Lexer::new(text);
-        while !lexer.is_at_end() && self.faults.errors <= MAX_FAULTS {
+        while !lexer.is_at_end() && !self.faults.is_full() {
             match self.read_entry(&mut lexer, &source) {
                 Ok(()) => lexer.end_line(),
                 Err(bad) => {
-                    self.faults.push(source.fault(Severity::Error, &bad));
+                    self.faults.add(Severity::Error, || source.fault(Severity::Error, &bad));
                     lexer.skip_entry();
                 }
             }
@@ -238,7 +209,7 @@ impl Job<'_> {
     }
 
     fn warn(&mut self, source: &Source<'_>, bad: &Bad) {
-        self.faults.push(source.fault(Severity::Warning, bad));
+        self.faults.add(Severity::Warning, || source.fault(Severity::Warning, bad));
     }
 
     fn read_entry(&mut self, lexer: &mut Lexer<'_>, source: &Source<'_>) -> Outcome<()> {
@@ -301,7 +272,7 @@ impl Job<'_> {
     ) -> Outcome<()> {
         let head = self.read_head(word, lexer)?;
         self.rdata.clear();
-        rdata::read(head.rtype, lexer, &self.origin, &mut self.rdata)?;
+        rdata::read(head.rtype, head.mark, lexer, &self.origin, &mut self.rdata)?;
         let ttl = self.ttl_of(&head).ok_or_else(|| {
             start.bad(
                 "this record has no TTL, and there is none before it",
@@ -356,7 +327,7 @@ impl Job<'_> {
                         "take the line away",
                     ));
                 }
-                return Ok(Head { ttl, rtype });
+                return Ok(Head { ttl, rtype, mark: word.mark });
             }
             word = self.expect_head(lexer)?;
         }
@@ -434,16 +405,17 @@ impl Job<'_> {
         if self.open.contains(&path) {
             return Err(word.bad("this file includes itself", "take the line away"));
         }
-        if self.open.len() > MAX_DEPTH || self.out.files().len() >= MAX_FILES {
+        self.included += 1;
+        if self.open.len() > MAX_DEPTH || self.included > MAX_INCLUDES {
             return Err(word.bad(
-                format!("files are included more than {MAX_DEPTH} deep, or more than {MAX_FILES} of them"),
+                format!("files are included more than {MAX_DEPTH} deep, or more than {MAX_INCLUDES} times"),
                 "put them into fewer files",
             ));
         }
         let mut bytes = Vec::new();
         read_file(&path, &mut bytes).map_err(|error| refuse(&word, &error.into()))?;
         let known = self.out.files().iter().position(|file| *file == path);
-        // There are at most MAX_FILES.
+        // There are no more files than includes.
         let index = known.map_or_else(|| self.out.add_file(path.clone()), |index| index as u16);
 
         let outer_origin = std::mem::replace(&mut self.origin, origin);
@@ -513,7 +485,7 @@ impl Job<'_> {
             read_name(&owner, &self.origin, &mut self.owner)?;
             self.rdata.clear();
             let mut lexer = Lexer::new(&data_text);
-            rdata::read(head.rtype, &mut lexer, &self.origin, &mut self.rdata)
+            rdata::read(head.rtype, head.mark, &mut lexer, &self.origin, &mut self.rdata)
                 .map_err(|bad| at_directive(bad, data_word))?;
             if !lexer.is_at_end() {
                 return Err(data_word.bad("this data has several lines", "write one line"));

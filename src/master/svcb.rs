@@ -15,6 +15,9 @@ const ECH: u16 = 5;
 const IPV6HINT: u16 = 6;
 const DOHPATH: u16 = 7;
 
+/// More do not fit into an RDATA.
+const MAX_PARAMS: usize = 65_535 / 4;
+
 const NAMES: [&str; 8] =
     ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint", "dohpath"];
 
@@ -26,6 +29,9 @@ pub(super) fn read(lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Outcome<()> {
         let (key, value) = read_param(&word)?;
         if params.iter().any(|(earlier, _)| *earlier == key) {
             return Err(word.bad("this parameter was given before", "give each parameter once"));
+        }
+        if params.len() == MAX_PARAMS {
+            return Err(word.bad("there are too many parameters for one record", "give fewer"));
         }
         params.push((key, value));
         last = Some(word);
