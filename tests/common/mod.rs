@@ -349,7 +349,7 @@ impl Server {
     #[track_caller]
     fn start(site: Site) -> Server {
         let config = site.write_config();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_beiand"))
+        let mut child = Command::new(program())
             .args(["serve", "--config"])
             .arg(&config)
             .stdin(Stdio::null())
@@ -528,6 +528,12 @@ impl Drop for Server {
     }
 }
 
+/// The program under test: the one built, or the one that the variable `BEIAND` names, so that an
+/// installed package can be put to the same tests.
+fn program() -> std::ffi::OsString {
+    std::env::var_os("BEIAND").unwrap_or_else(|| env!("CARGO_BIN_EXE_beiand").into())
+}
+
 fn lock(log: &Mutex<Vec<Value>>) -> MutexGuard<'_, Vec<Value>> {
     log.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -565,7 +571,7 @@ impl fmt::Display for Ran {
 }
 
 fn run_beiand(args: &[&str], config: &Path) -> Ran {
-    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_beiand"))
+    let Output { status, stdout, stderr } = Command::new(program())
         .args(args)
         .arg("--config")
         .arg(config)
