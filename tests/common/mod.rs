@@ -39,6 +39,7 @@ pub struct Site {
     server: Vec<String>,
     filings: Vec<String>,
     gate: BTreeMap<String, String>,
+    regions: String,
     tail: String,
 }
 
@@ -65,6 +66,7 @@ impl Site {
             server: Vec::new(),
             filings: Vec::new(),
             gate: gate.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+            regions: REGIONS.to_owned(),
             tail: String::new(),
         }
     }
@@ -103,6 +105,12 @@ impl Site {
     /// Adds a line to `[filings]`.
     pub fn filings_setting(&mut self, line: &str) -> &mut Site {
         self.filings.push(line.to_owned());
+        self
+    }
+
+    /// Replaces what stands in `[regions]`.
+    pub fn regions(&mut self, lines: &str) -> &mut Site {
+        self.regions = lines.to_owned();
         self
     }
 
@@ -159,11 +167,7 @@ impl Site {
         for (key, value) in &self.gate {
             writeln!(text, "{key} = {value}").expect("a String");
         }
-        text.push_str(
-            "[regions]\nown = [\"192.0.2.0/24\", \"2001:db8:1::/48\"]\n\
-             mainland = [\"198.51.100.0/24\", \"2001:db8:2::/48\"]\n\
-             overseas = [\"203.0.113.0/26\", \"2001:db8:3::/48\"]\n",
-        );
+        writeln!(text, "[regions]\n{}", self.regions).expect("a String");
         writeln!(text, "[log]\nformat = \"json\"\n[control]\nsocket = {socket:?}")
             .expect("a String");
         text.push_str(&self.tail);
@@ -189,6 +193,13 @@ impl Site {
         Server::start(self)
     }
 }
+
+/// `[regions]` of the tests: ours, another mainland provider's, overseas.
+const REGIONS: &str = r#"
+own = ["192.0.2.0/24", "2001:db8:1::/48"]
+mainland = ["198.51.100.0/24", "2001:db8:2::/48"]
+overseas = ["203.0.113.0/26", "2001:db8:3::/48"]
+"#;
 
 /// The body of a zone with an address of ours at its apex and at `www`.
 pub const PLAIN: &str = "@ A 192.0.2.10\n@ AAAA 2001:db8:1::10\n@ MX 10 mx.hoster.example.\n@ TXT \"v=spf1 -all\"\nwww A 192.0.2.10\n";
