@@ -516,7 +516,7 @@ fn row_27_not_hosted() {
 /// What each shipped domain answers: the README's first minute.
 #[test]
 fn the_shipped_domains_show_each_row() {
-    let server = Site::shipped().start();
+    let server = Site::as_shipped().start();
     let blocked = [
         ("nofiling", "no-filing"),
         ("underreview", "under-review"),

@@ -41,6 +41,7 @@ pub struct Site {
     gate: BTreeMap<String, String>,
     regions: String,
     tail: String,
+    verbatim: Option<String>,
 }
 
 impl Default for Site {
@@ -68,6 +69,7 @@ impl Site {
             gate: gate.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
             regions: REGIONS.to_owned(),
             tail: String::new(),
+            verbatim: None,
         }
     }
 
@@ -83,6 +85,24 @@ impl Site {
             r#"["192.0.2.53", "192.0.2.54", "2001:db8:1::53", "2001:db8:1::54"]"#,
         );
         site.gate("forum_closed_provinces", r#"["藏"]"#);
+        site
+    }
+
+    /// The repository's zones and filings under its own `config/beiand.toml`, but for the ports and
+    /// the form of the log: what a newcomer starts.
+    pub fn as_shipped() -> Site {
+        let mut site = Site::shipped();
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/beiand.toml");
+        let mut config = fs::read_to_string(&file).expect("the shipped configuration");
+        for (shipped, here) in [
+            ("listen = [\"127.0.0.1:5300\", \"[::1]:5300\"]", "listen = [\"127.0.0.1:0\"]"),
+            ("path = \"../zones\"", "path = \"zones\""),
+            ("format = \"human\"", "format = \"json\""),
+        ] {
+            assert_eq!(config.matches(shipped).count(), 1, "{shipped} in {}", file.display());
+            config = config.replace(shipped, here);
+        }
+        site.verbatim = Some(config);
         site
     }
 
@@ -152,6 +172,9 @@ impl Site {
 
     /// The text of the configuration as it stands.
     pub fn config(&self) -> String {
+        if let Some(text) = &self.verbatim {
+            return text.clone();
+        }
         let mut text = String::new();
         let socket = self.path("beiand.sock");
         writeln!(text, "[server]\nlisten = [{}]\nworkers = 1", self.listen).expect("a String");
