@@ -292,6 +292,26 @@ fn row_15_cancelled() {
 }
 
 #[test]
+fn row_15_a_cancelled_subject_cancels_all_its_sites() {
+    let first = Record::open("first.example");
+    let number = first.get("subject_number").to_owned();
+    let second = Record::open("second.example")
+        .set("subject_number", &number)
+        .set("site_number", &format!("{number}-2"));
+    let server = hosting(&["first.example", "second.example"], &[first.clone(), second.clone()]);
+    server.opens("first.example");
+    server.opens("second.example");
+    // The subject's number and no site's: the whole subject is gone.
+    let subject = Record::bare("first.example")
+        .set("subject_number", &number)
+        .set("status", "cancelled")
+        .set("provider", common::PROVIDER);
+    server.records(&[first, second, subject]);
+    server.blocked("first.example", "cancelled");
+    server.blocked("second.example", "cancelled");
+}
+
+#[test]
 fn row_16_access_cancelled() {
     let server = hosting(&["site.example"], &[Record::open("site.example")]);
     server.opens("site.example");
@@ -496,7 +516,7 @@ fn row_27_not_hosted() {
 /// What each shipped domain answers: the README's first minute.
 #[test]
 fn the_shipped_domains_show_each_row() {
-    let server = Site::shipped().start();
+    let server = Site::as_shipped().start();
     let blocked = [
         ("nofiling", "no-filing"),
         ("underreview", "under-review"),

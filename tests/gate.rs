@@ -454,6 +454,30 @@ fn https_hints_are_addresses_of_the_name() {
     assert!(!reply.mentions("192.0.2.10"), "a hint is no way round\n{reply}");
 }
 
+#[test]
+fn the_longest_prefix_wins() {
+    let mut site = Site::new();
+    site.regions(
+        "own = [\"192.0.2.0/24\", \"203.0.113.192/26\"]\noverseas = [\"192.0.2.128/25\", \"203.0.113.0/24\"]\n",
+    );
+    let server =
+        unfiled_in(site, "a A 192.0.2.10\nb A 192.0.2.200\nc A 203.0.113.10\nd A 203.0.113.200\n");
+    assert_notice(&server.dig(&["a.site.example", "A"]));
+    server.opens("b.site.example");
+    server.opens("c.site.example");
+    assert_notice(&server.dig(&["d.site.example", "A"]));
+}
+
+#[test]
+fn without_a_list_of_our_own_every_mainland_address_is_ours() {
+    let mut site = Site::new();
+    site.regions("mainland = [\"198.51.100.0/24\"]\noverseas = [\"203.0.113.0/24\"]\n");
+    let server = unfiled_in(site, "www A 198.51.100.10\nover A 203.0.113.10\n");
+    server.opens("over.site.example");
+    server.records(&[Record::elsewhere("site.example")]);
+    server.blocked("www.site.example", "held-elsewhere");
+}
+
 // --- Extended errors and TTLs ------------------------------------------------------------------
 
 #[test]
@@ -529,17 +553,19 @@ fn observe_mode_answers_with_the_real_data() {
 
 #[test]
 fn icp_txt_says_why_open_or_blocked() {
-    let site = Site::new();
+    let mut site = Site::new();
+    site.gate("notice_page", "\"https://icp.hoster.example/?domain={domain}\"");
     site.zone("own.example", "@ A 192.0.2.10\n_icp TXT \"the zone's own\"\n");
     let server = unfiled_in(site, "@ A 192.0.2.10\n");
     let reply = server.dig(&["_icp.site.example", "TXT"]);
     assert_eq!((reply.status.as_str(), reply.aa()), ("NOERROR", true), "{reply}");
     assert!(reply.mentions("blocked") && reply.mentions("no-filing"), "{reply}");
+    assert!(reply.mentions("https://icp.hoster.example/?domain=site.example"), "{reply}");
     assert!(reply.answer[0].ttl <= NOTICE_TTL, "{reply}");
     assert_eq!(server.dig(&["_icp.own.example", "TXT"]).data("TXT"), ["\"the zone's own\""]);
     server.records(&[Record::open("site.example")]);
     let reply = server.dig_until(&["_icp.site.example", "TXT"], |r| !r.mentions("no-filing"));
-    assert!(reply.mentions("open"), "{reply}");
+    assert!(reply.mentions("open") && reply.mentions("2024-05-01"), "and since when\n{reply}");
     assert_eq!(
         server.dig(&["_icp.www.site.example", "TXT"]).status,
         "NXDOMAIN",
@@ -634,4 +660,17 @@ fn the_site_domain_goes_by_the_public_suffix_list() {
     server.records(&[Record::open("shop.com.cn"), Record::open("com.cn")]);
     server.reload(&[]);
     server.blocked("www.other.com.cn", "no-filing");
+}
+
+#[test]
+fn a_zone_that_spans_several_site_domains_keeps_a_verdict_for_each() {
+    let site = Site::new();
+    site.zone("example", "www.one A 192.0.2.10\nwww.two A 192.0.2.11\n");
+    site.records(&[Record::open("one.example")]);
+    let server = site.start();
+    server.opens("www.one.example");
+    server.blocked("www.two.example", "no-filing");
+    server.records(&[Record::open("two.example"), Record::elsewhere("one.example")]);
+    server.opens("www.two.example");
+    server.blocked("www.one.example", "held-elsewhere");
 }

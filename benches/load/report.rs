@@ -15,11 +15,11 @@ pub struct Row {
     server: &'static str,
     set: &'static str,
     /// In the order of [`COLUMNS`].
-    figures: [f64; 8],
+    figures: [f64; 9],
 }
 
 /// What is measured: name in JSON, heading, decimals.
-const COLUMNS: [(&str, &str, usize); 8] = [
+const COLUMNS: [(&str, &str, usize); 9] = [
     ("cpu_micros_full", "CPU µs/query, full load", 2),
     ("rate_full", "queries/s, full load", 0),
     ("p50_micros_full", "p50 µs, full load", 0),
@@ -27,14 +27,18 @@ const COLUMNS: [(&str, &str, usize); 8] = [
     ("cpu_micros_steady", "CPU µs/query, fixed rate", 2),
     ("p50_micros_steady", "p50 µs, fixed rate", 0),
     ("p99_micros_steady", "p99 µs, fixed rate", 0),
-    ("not_answered_per_million", "not answered, per million", 1),
+    ("lost_per_million_full", "lost per million, full load", 1),
+    ("lost_per_million_steady", "lost per million, fixed rate", 1),
 ];
 
 impl Row {
     /// From a measurement at full load and one at the fixed rate.
     pub fn new(server: &'static str, set: &'static str, full: &Measured, steady: &Measured) -> Row {
-        let asked = full.answered + full.lost + steady.answered + steady.lost;
-        let wrong = full.lost + full.strange + steady.lost + steady.strange;
+        // Without an answer, or with one that fits no query.
+        let lost = |measured: &Measured| {
+            let asked = (measured.answered + measured.lost).max(1);
+            (measured.lost + measured.strange) as f64 * 1e6 / asked as f64
+        };
         let figures = [
             full.cpu_micros(),
             full.rate(),
@@ -43,7 +47,8 @@ impl Row {
             steady.cpu_micros(),
             steady.latency_micros(0.5),
             steady.latency_micros(0.99),
-            wrong as f64 * 1e6 / asked.max(1) as f64,
+            lost(full),
+            lost(steady),
         ];
         Row { server, set, figures }
     }
@@ -107,7 +112,7 @@ impl Report {
         groups
     }
 
-    fn medians(&self, set: &str, server: &str) -> [f64; 8] {
+    fn medians(&self, set: &str, server: &str) -> [f64; 9] {
         std::array::from_fn(|column| {
             let figures = self.rows.iter().filter(|r| r.set == set && r.server == server);
             median(&figures.map(|r| r.figures[column]).collect::<Vec<_>>())

@@ -39,7 +39,9 @@ pub struct Site {
     server: Vec<String>,
     filings: Vec<String>,
     gate: BTreeMap<String, String>,
+    regions: String,
     tail: String,
+    verbatim: Option<String>,
 }
 
 impl Default for Site {
@@ -65,7 +67,9 @@ impl Site {
             server: Vec::new(),
             filings: Vec::new(),
             gate: gate.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+            regions: REGIONS.to_owned(),
             tail: String::new(),
+            verbatim: None,
         }
     }
 
@@ -81,6 +85,24 @@ impl Site {
             r#"["192.0.2.53", "192.0.2.54", "2001:db8:1::53", "2001:db8:1::54"]"#,
         );
         site.gate("forum_closed_provinces", r#"["藏"]"#);
+        site
+    }
+
+    /// The repository's zones and filings under its own `config/beiand.toml`, but for the ports and
+    /// the form of the log: what a newcomer starts.
+    pub fn as_shipped() -> Site {
+        let mut site = Site::shipped();
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/beiand.toml");
+        let mut config = fs::read_to_string(&file).expect("the shipped configuration");
+        for (shipped, here) in [
+            ("listen = [\"127.0.0.1:5300\", \"[::1]:5300\"]", "listen = [\"127.0.0.1:0\"]"),
+            ("path = \"../zones\"", "path = \"zones\""),
+            ("format = \"human\"", "format = \"json\""),
+        ] {
+            assert_eq!(config.matches(shipped).count(), 1, "{shipped} in {}", file.display());
+            config = config.replace(shipped, here);
+        }
+        site.verbatim = Some(config);
         site
     }
 
@@ -103,6 +125,12 @@ impl Site {
     /// Adds a line to `[filings]`.
     pub fn filings_setting(&mut self, line: &str) -> &mut Site {
         self.filings.push(line.to_owned());
+        self
+    }
+
+    /// Replaces what stands in `[regions]`.
+    pub fn regions(&mut self, lines: &str) -> &mut Site {
+        self.regions = lines.to_owned();
         self
     }
 
@@ -144,6 +172,9 @@ impl Site {
 
     /// The text of the configuration as it stands.
     pub fn config(&self) -> String {
+        if let Some(text) = &self.verbatim {
+            return text.clone();
+        }
         let mut text = String::new();
         let socket = self.path("beiand.sock");
         writeln!(text, "[server]\nlisten = [{}]\nworkers = 1", self.listen).expect("a String");
@@ -159,11 +190,7 @@ impl Site {
         for (key, value) in &self.gate {
             writeln!(text, "{key} = {value}").expect("a String");
         }
-        text.push_str(
-            "[regions]\nown = [\"192.0.2.0/24\", \"2001:db8:1::/48\"]\n\
-             mainland = [\"198.51.100.0/24\", \"2001:db8:2::/48\"]\n\
-             overseas = [\"203.0.113.0/26\", \"2001:db8:3::/48\"]\n",
-        );
+        writeln!(text, "[regions]\n{}", self.regions).expect("a String");
         writeln!(text, "[log]\nformat = \"json\"\n[control]\nsocket = {socket:?}")
             .expect("a String");
         text.push_str(&self.tail);
@@ -189,6 +216,13 @@ impl Site {
         Server::start(self)
     }
 }
+
+/// `[regions]` of the tests: ours, another mainland provider's, overseas.
+const REGIONS: &str = r#"
+own = ["192.0.2.0/24", "2001:db8:1::/48"]
+mainland = ["198.51.100.0/24", "2001:db8:2::/48"]
+overseas = ["203.0.113.0/26", "2001:db8:3::/48"]
+"#;
 
 /// The body of a zone with an address of ours at its apex and at `www`.
 pub const PLAIN: &str = "@ A 192.0.2.10\n@ AAAA 2001:db8:1::10\n@ MX 10 mx.hoster.example.\n@ TXT \"v=spf1 -all\"\nwww A 192.0.2.10\n";
@@ -349,7 +383,7 @@ impl Server {
     #[track_caller]
     fn start(site: Site) -> Server {
         let config = site.write_config();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_beiand"))
+        let mut child = Command::new(program())
             .args(["serve", "--config"])
             .arg(&config)
             .stdin(Stdio::null())
@@ -528,6 +562,12 @@ impl Drop for Server {
     }
 }
 
+/// The program under test: the one built, or the one that the variable `BEIAND` names, so that an
+/// installed package can be put to the same tests.
+fn program() -> std::ffi::OsString {
+    std::env::var_os("BEIAND").unwrap_or_else(|| env!("CARGO_BIN_EXE_beiand").into())
+}
+
 fn lock(log: &Mutex<Vec<Value>>) -> MutexGuard<'_, Vec<Value>> {
     log.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -565,7 +605,7 @@ impl fmt::Display for Ran {
 }
 
 fn run_beiand(args: &[&str], config: &Path) -> Ran {
-    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_beiand"))
+    let Output { status, stdout, stderr } = Command::new(program())
         .args(args)
         .arg("--config")
         .arg(config)
