@@ -4,7 +4,7 @@ use std::fs::File;
 use std::hash::BuildHasher;
 use std::io;
 
-use super::mark::{BLOCK, FINGERPRINT, Mark, read_at};
+use super::mark::{BLOCK, FINGERPRINT, Mark, read_on};
 use super::rows::Layout;
 use super::split::{End, Framing, whole_records};
 
@@ -63,16 +63,17 @@ impl<'a> Cutter<'a> {
     pub(super) fn next(&mut self) -> io::Result<Option<Cut>> {
         while !self.finished && self.carry.len() <= LONGEST_LINE {
             let len = self.limit.saturating_sub(self.block_start).min(BLOCK as u64) as usize;
-            let mut block = Vec::new();
-            let read = read_at(self.file, self.block_start, len, &mut block)?;
-            if read > 0 {
-                self.blocks.push(FINGERPRINT.hash_one(&block[..]));
-            }
             let wanted = self.offset + self.carry.len() as u64;
-            let skipped = wanted.saturating_sub(self.block_start).min(read as u64) as usize;
-            self.block_start += read as u64;
             let mut bytes = std::mem::take(&mut self.carry);
-            bytes.extend_from_slice(&block[skipped..]);
+            let carried = bytes.len();
+            let read = read_on(self.file, self.block_start, len, &mut bytes)?;
+            if read > 0 {
+                self.blocks.push(FINGERPRINT.hash_one(&bytes[carried..]));
+            }
+            // Only the first block can begin before what is wanted, and then nothing is carried.
+            let skipped = wanted.saturating_sub(self.block_start).min(read as u64) as usize;
+            bytes.drain(carried..carried + skipped);
+            self.block_start += read as u64;
             let (mut cut, mut lines) = whole_records(&bytes, self.framing);
             if read < BLOCK {
                 self.finished = true;

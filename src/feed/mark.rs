@@ -79,16 +79,28 @@ pub(super) fn read_at(
     len: usize,
     buffer: &mut Vec<u8>,
 ) -> io::Result<usize> {
-    buffer.resize(len, 0);
+    buffer.clear();
+    read_on(file, start, len, buffer)
+}
+
+/// Appends up to `len` bytes to the buffer; fewer at the file's end.
+pub(super) fn read_on(
+    file: &File,
+    start: u64,
+    len: usize,
+    buffer: &mut Vec<u8>,
+) -> io::Result<usize> {
+    let before = buffer.len();
+    buffer.resize(before + len, 0);
     let mut filled = 0;
     while filled < len {
-        match file.read_at(&mut buffer[filled..], start + filled as u64) {
+        match file.read_at(&mut buffer[before + filled..], start + filled as u64) {
             Ok(0) => break,
             Ok(read) => filled += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    buffer.truncate(filled);
+    buffer.truncate(before + filled);
     Ok(filled)
 }

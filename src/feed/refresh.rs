@@ -1,7 +1,7 @@
 //! The feed: a folder of filing files, kept in step with the store.
 //!
-//! Owns when a file is read, whether what was read is taken in, and what is told of it (DESIGN 4).
-//! It does not watch the folder: whoever does says where to look, and what it knows of the writer.
+//! Owns whether what was read is taken in, and what is told of it (DESIGN 4). It does not watch the
+//! folder: whoever does says where to look, and what it knows of the writer.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
