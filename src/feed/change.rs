@@ -104,7 +104,7 @@ pub struct WaitingShrink {
 pub struct FeedStats {
     /// Files of which something is in force.
     pub files: usize,
-    /// Records that count; see [`FilingStore::len`].
+    /// Records that count; see [`super::FilingStore::len`].
     pub records: usize,
     /// Lines that were skipped in the versions in force.
     pub bad_lines: u64,

@@ -225,10 +225,10 @@ impl Feed {
         }
         let sites = self.store.settle(round.touched);
         FeedChange {
-            changed: match sites.len() {
-                0 => Changed::None,
-                many if many > 10_000 && many > self.store.len() / 2 => Changed::All,
-                _ => Changed::Domains(sites),
+            changed: match sites {
+                None => Changed::All,
+                Some(sites) if sites.is_empty() => Changed::None,
+                Some(sites) => Changed::Domains(sites),
             },
             faults: round.faults,
             refused: self

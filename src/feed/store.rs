@@ -10,7 +10,7 @@
 //!
 //! The store belongs to the one thread that takes in changes; queries never see it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use hashbrown::HashTable;
 
@@ -234,6 +234,8 @@ pub struct FilingStore {
     rare: HashMap<u32, Rare>,
     /// The slots whose record names a new domain, by that domain's site domain.
     moved_to: HashMap<u64, Vec<u32>>,
+    /// The same slots, by their record's key.
+    moving: HashMap<u64, Vec<u32>>,
     /// The slots whose record cancels the subject, by the subject's hash.
     cancels: HashMap<u64, Vec<u32>>,
 }
@@ -422,10 +424,14 @@ impl FilingStore {
         }
     }
 
-    /// The sites whose facts may have changed, each once.
-    pub(super) fn settle(&self, touched: Touched) -> Vec<SiteKey> {
+    /// The sites whose facts may have changed, each once; `None` if they are most of all there are.
+    pub(super) fn settle(&self, touched: Touched) -> Option<Vec<SiteKey>> {
+        const MANY: usize = 10_000;
         let mut sites = touched.sites;
-        let turned: Vec<u64> = touched
+        if sites.len() > MANY.max(self.records / 2) {
+            return None;
+        }
+        let turned: HashSet<u64> = touched
             .subjects
             .into_iter()
             .filter(|(subject, before)| !self.cancellations(*subject).eq(before.iter().copied()))
@@ -441,7 +447,7 @@ impl FilingStore {
         }
         sites.sort_unstable();
         sites.dedup();
-        sites
+        Some(sites)
     }
 
     fn find(&self, file: FileId, site: SiteKey, key: u64) -> Option<u32> {
@@ -493,18 +499,13 @@ impl FilingStore {
     }
 
     fn overwrite(&mut self, slot: u32, new: Candidate, touched: &mut Touched) {
-        match self.same(slot, &new) {
-            Same::Yes => self.slab.get_mut(slot).line = new.line,
-            Same::No => {
-                self.note(new.site, new.key, new.subject, touched);
-                self.drop_rare(slot, touched);
-                let entry = self.slab.get_mut(slot);
-                entry.subject = new.subject;
-                entry.facts = new.packed;
-                entry.line = new.line;
-                self.add_rare(slot, new.packed, new.subject, new.rare, touched);
-            }
-        }
+        self.note(new.site, new.key, new.subject, touched);
+        self.drop_rare(slot, touched);
+        let entry = self.slab.get_mut(slot);
+        entry.subject = new.subject;
+        entry.facts = new.packed;
+        entry.line = new.line;
+        self.add_rare(slot, new.packed, new.subject, new.rare, touched);
     }
 
     fn drop_unseen(&mut self, file: FileId, seen: &SlotSet, touched: &mut Touched) {
@@ -559,11 +560,9 @@ impl FilingStore {
     /// records of the same key name, since these records now begin or cease to count.
     fn note(&self, site: SiteKey, key: u64, subject: u64, touched: &mut Touched) {
         touched.sites.push(site);
-        for slot in self.chain(site) {
-            let entry = self.slab.get(slot);
-            if entry.key == key {
-                touched.sites.extend(self.new_domain_of(slot, &entry).map(|name| name.site));
-            }
+        for slot in self.moving.get(&key).into_iter().flatten() {
+            let new_domain = self.rare.get(slot).and_then(|rare| rare.new_domain.as_ref());
+            touched.sites.extend(new_domain.map(|name| name.site));
         }
         if self.cancels.contains_key(&subject) {
             let before = || self.cancellations(subject).collect();
@@ -587,6 +586,7 @@ impl FilingStore {
             if let Some(new_domain) = &rare.new_domain {
                 touched.sites.push(new_domain.site);
                 self.moved_to.entry(new_domain.site.0).or_default().push(slot);
+                self.moving.entry(self.slab.get(slot).key).or_default().push(slot);
             }
             self.rare.insert(slot, *rare);
         }
@@ -603,6 +603,7 @@ impl FilingStore {
         {
             touched.sites.push(new_domain.site);
             forget(&mut self.moved_to, new_domain.site.0, slot);
+            forget(&mut self.moving, entry.key, slot);
         }
     }
 }

@@ -97,13 +97,12 @@ impl World {
     fn facts(&self, site: &str) -> Vec<Facts> {
         facts_of(&self.feed, site, site)
     }
+}
 
-    fn domains(&self, names: &[&str]) -> Changed {
-        let mut keys: Vec<SiteKey> = names.iter().map(|name| SiteKey::of(name)).collect();
-        keys.sort_unstable();
-        let _ = self;
-        Changed::Domains(keys)
-    }
+fn domains(names: &[&str]) -> Changed {
+    let mut keys: Vec<SiteKey> = names.iter().map(|name| SiteKey::of(name)).collect();
+    keys.sort_unstable();
+    Changed::Domains(keys)
 }
 
 fn facts_of(feed: &Feed, site: &str, name: &str) -> Vec<Facts> {
@@ -320,7 +319,7 @@ fn later_files_and_lines_win_and_the_earlier_come_back() {
     assert_eq!(world.opened.stats.records, 2);
 
     world.append("20.csv", &with("yes"));
-    assert_eq!(world.refresh().changed, world.domains(&["a.cn"]));
+    assert_eq!(world.refresh().changed, domains(&["a.cn"]));
     assert!(restricted(&world), "the later file wins");
 
     world.write("00.csv", &format!("{HEADER}{}", with("no")));
@@ -329,7 +328,7 @@ fn later_files_and_lines_win_and_the_earlier_come_back() {
     assert_eq!(world.feed.store().len(), 2);
 
     world.replace("20.csv", &format!("{HEADER}{}", row("b.cn", 2)));
-    assert_eq!(world.refresh().changed, world.domains(&["a.cn"]));
+    assert_eq!(world.refresh().changed, domains(&["a.cn"]));
     assert!(!restricted(&world), "the earlier file's line is back");
     assert_eq!(world.feed.records_of("a.cn")[0].file, world.path("10.csv"));
     assert_eq!(world.feed.records_of("a.cn")[0].line, 3);
@@ -378,21 +377,8 @@ fn a_change_of_domain_speaks_of_both_domains() {
 
     // A later file without the change takes the new domain's facts away, too.
     world.write("b.ndjson", &super::tests::object("old.cn", 1));
-    assert_eq!(world.refresh().changed, world.domains(&["old.cn"]).with(&["new.cn"], &world));
+    assert_eq!(world.refresh().changed, domains(&["old.cn", "new.cn"]));
     assert_eq!(world.facts("new.cn"), []);
-}
-
-impl Changed {
-    fn with(self, names: &[&str], world: &World) -> Changed {
-        match (self, world.domains(names)) {
-            (Changed::Domains(mut these), Changed::Domains(those)) => {
-                these.extend(those);
-                these.sort_unstable();
-                Changed::Domains(these)
-            }
-            (these, _) => these,
-        }
-    }
 }
 
 #[test]
@@ -413,12 +399,12 @@ fn a_cancelled_subject_takes_all_its_sites_along() {
     let standings = |world: &World| ["a.cn", "b.cn", "c.cn"].map(|d| world.facts(d)[0].standing);
     assert_eq!(standings(&world), [Standing::InForce; 3]);
     world.append("b.csv", cancelled);
-    assert_eq!(world.refresh().changed, world.domains(&["a.cn", "b.cn", "new.cn", "whole.cn"]));
+    assert_eq!(world.refresh().changed, domains(&["a.cn", "b.cn", "new.cn", "whole.cn"]));
     let fell = [Standing::Cancelled, Standing::Cancelled, Standing::InForce];
     assert_eq!(standings(&world), fell);
     world.replace("b.csv", HEADER);
     let change = world.refresh_with(&[], Shrink::Accept);
-    assert_eq!(change.changed, world.domains(&["a.cn", "b.cn", "new.cn", "whole.cn"]));
+    assert_eq!(change.changed, domains(&["a.cn", "b.cn", "new.cn", "whole.cn"]));
     assert_eq!(standings(&world), [Standing::InForce; 3]);
 }
 
@@ -487,10 +473,10 @@ fn an_append_is_taken_by_whole_lines() {
     let (start, rest) = line.split_at(40);
     world.append("a.csv", &format!("{}{start}", row("more.cn", 98)));
     let change = world.refresh();
-    assert_eq!(change.changed, world.domains(&["more.cn"]));
+    assert_eq!(change.changed, domains(&["more.cn"]));
     assert!(change.look_again.is_some());
     world.append("a.csv", rest);
-    assert_eq!(world.refresh().changed, world.domains(&["new.cn"]));
+    assert_eq!(world.refresh().changed, domains(&["new.cn"]));
     assert_eq!(world.feed.records_of("new.cn")[0].line, 8);
 }
 
@@ -518,7 +504,7 @@ fn what_is_written_on_to_a_line_that_counted_changes_that_line() {
     let mut world = World::with(&[("a.csv", text)]);
     assert!(!world.facts("a.cn")[0].restricted);
     world.append("a.csv", "yes\n");
-    assert_eq!(world.refresh_later().changed, world.domains(&["a.cn"]));
+    assert_eq!(world.refresh_later().changed, domains(&["a.cn"]));
     assert!(world.facts("a.cn")[0].restricted);
 }
 
@@ -531,7 +517,7 @@ fn an_ndjson_object_without_line_end_counts_when_it_is_whole() {
     assert_eq!(world.refresh().changed, Changed::None);
     world.append("a.ndjson", rest);
     let change = world.refresh();
-    assert_eq!(change.changed, world.domains(&["b.cn"]));
+    assert_eq!(change.changed, domains(&["b.cn"]));
     assert_eq!(change.faults, [], "unknown keys are told of whole files only");
 }
 
@@ -540,7 +526,7 @@ fn a_rename_over_is_taken_at_once() {
     let mut world = World::with(&[("a.csv", &format!("{HEADER}{}", rows(0..5)))]);
     world.replace("a.csv", &format!("{HEADER}{}{}", rows(0..4), row("e.cn", 5)));
     let change = world.refresh();
-    assert_eq!(change.changed, world.domains(&["d4.cn", "e.cn"]));
+    assert_eq!(change.changed, domains(&["d4.cn", "e.cn"]));
     assert_eq!(change.look_again, None);
 }
 
@@ -556,7 +542,7 @@ fn a_file_made_anew_is_taken_when_it_is_whole() {
     world.append("a.csv", rest);
     let writing = Hint::Writing(world.path("a.csv"));
     assert_eq!(world.refresh_with(&[writing], Shrink::Guard).changed, Changed::None);
-    assert_eq!(world.refresh().changed, world.domains(&["d0.cn", "d5.cn"]));
+    assert_eq!(world.refresh().changed, domains(&["d0.cn", "d5.cn"]));
 }
 
 #[test]
@@ -569,12 +555,12 @@ fn a_rewrite_in_place_is_taken_when_closed_or_quiet_but_never_in_the_middle() {
     assert!(change.look_again.is_some_and(|wait| wait <= SETTLE));
     let closed = Hint::Closed(world.path("a.csv"));
     let change = world.refresh_with(&[closed], Shrink::Guard);
-    assert_eq!(change.changed, world.domains(&["d0.cn", "d5.cn"]));
+    assert_eq!(change.changed, domains(&["d0.cn", "d5.cn"]));
 
     world.write("a.csv", &text(2));
     assert_eq!(world.refresh().changed, Changed::None);
     let change = world.refresh_later();
-    assert_eq!(change.changed, world.domains(&["d1.cn", "d6.cn"]));
+    assert_eq!(change.changed, domains(&["d1.cn", "d6.cn"]));
     assert_eq!(change.look_again, None);
 }
 
@@ -588,7 +574,7 @@ fn quiet_is_also_what_we_have_seen_ourselves() {
     file.set_modified(ahead).expect("dated");
     assert_eq!(world.refresh().changed, Changed::None);
     world.now.monotonic += 2 * SETTLE;
-    assert_eq!(world.refresh().changed, world.domains(&["d0.cn", "d5.cn"]));
+    assert_eq!(world.refresh().changed, domains(&["d0.cn", "d5.cn"]));
 }
 
 #[test]
@@ -598,10 +584,10 @@ fn named_paths_are_enough() {
     world.append("b.csv", &row("b.cn", 2));
     let scope = Scope::Paths(vec![world.path("b.csv"), world.path(".b.csv.swp")]);
     let change = world.feed.refresh(&scope, &[], Shrink::Guard, world.now);
-    assert_eq!(change.changed, world.domains(&["b.cn"]));
+    assert_eq!(change.changed, domains(&["b.cn"]));
     let scope = Scope::Paths(vec![world.path("sub")]);
     let change = world.feed.refresh(&scope, &[], Shrink::Guard, world.now);
-    assert_eq!(change.changed, world.domains(&["a.cn"]), "a folder means a look at all");
+    assert_eq!(change.changed, domains(&["a.cn"]), "a folder means a look at all");
 }
 
 #[test]
@@ -620,7 +606,7 @@ fn links_are_followed_and_a_swapped_folder_is_one_change() {
     std::os::unix::fs::symlink("..2", &swap).expect("linked");
     let scope = Scope::Paths(vec![swap]);
     let change = world.feed.refresh(&scope, &[], Shrink::Guard, world.now);
-    assert_eq!(change.changed, world.domains(&["a.cn", "b.cn"]));
+    assert_eq!(change.changed, domains(&["a.cn", "b.cn"]));
 }
 
 // What is refused.
@@ -704,7 +690,7 @@ fn a_great_shrink_waits_and_a_small_one_does_not() {
     world.replace("a.csv", &text(1100));
     world.append("b.csv", &row("other.cn", 4000));
     let change = world.refresh();
-    assert_eq!(change.changed, world.domains(&["other.cn"]), "other files go on");
+    assert_eq!(change.changed, domains(&["other.cn"]), "other files go on");
     let waiting = change.waiting_shrink.expect("it waits");
     assert_eq!((waiting.records, waiting.of), (170, 1271));
     assert_eq!(world.refresh_with(&[], Shrink::Accept).stats.records, 1101);
@@ -746,7 +732,7 @@ fn on_hold_nothing_is_taken_in_until_all_is() {
         world.append(name, &row(&domain, 1));
     }
     let change = world.refresh();
-    assert_eq!(change.changed, world.domains(&["c-csv.cn"]));
+    assert_eq!(change.changed, domains(&["c-csv.cn"]));
     assert_eq!(change.on_hold, [PathBuf::from("sub")]);
     let scope = Scope::Paths(vec![world.path("sub/a.csv")]);
     let change = world.feed.refresh(&scope, &[], Shrink::Guard, world.now);
@@ -754,7 +740,7 @@ fn on_hold_nothing_is_taken_in_until_all_is() {
     fs::remove_file(world.path("sub/.hold")).expect("removed");
     let scope = Scope::Paths(vec![world.path("sub/.hold")]);
     let change = world.feed.refresh(&scope, &[], Shrink::Guard, world.now);
-    assert_eq!(change.changed, world.domains(&["sub-a-csv.cn", "sub-b-csv.cn"]));
+    assert_eq!(change.changed, domains(&["sub-a-csv.cn", "sub-b-csv.cn"]));
 }
 
 // Large files: several portions, several threads.
@@ -775,7 +761,7 @@ fn a_file_of_many_portions_is_read_like_a_small_one() {
         assert_eq!(shown[0].texts[&Field::Domain], format!("d{}.cn", line - 2));
     }
     world.append("a.csv", &row("new.cn", 1));
-    assert_eq!(world.refresh().changed, world.domains(&["new.cn"]));
+    assert_eq!(world.refresh().changed, domains(&["new.cn"]));
     assert_eq!(world.feed.records_of("new.cn")[0].line, 60_002);
 
     // The same key on many lines: the last one wins, whichever thread reads it.
