@@ -101,7 +101,7 @@ fn row_06_not_synced_opens_the_moment_the_sync_is_in() {
     server.records(&[Record::in_force("site.example")]);
     server.blocked("site.example", "not-synced");
     // No file is touched after this one: the instant arrives by itself.
-    server.records(&[Record::in_force("site.example").set("synced_at", &from_now(6))]);
+    server.records(&[Record::in_force("site.example").set("synced_at", &from_now(8))]);
     server.blocked("site.example", "not-synced");
     server.opens("site.example");
 }
@@ -169,7 +169,7 @@ fn row_09_change_of_domain_approved() {
 fn row_09_the_old_domain_closes_at_the_instant_of_the_approval() {
     let server = hosting(&["old.example", "new.example"], &[moving("under-review")]);
     server.opens("old.example");
-    server.records(&[moving("approved").set("application_at", &from_now(6))]);
+    server.records(&[moving("approved").set("application_at", &from_now(8))]);
     server.reloaded();
     server.opens("old.example");
     server.blocked("old.example", "domain-changed");

@@ -223,7 +223,7 @@ impl Lane {
         let question = query.get(12..query.len() - 11)?;
         let fits = slot.id == id
             && slot.sent.is_some()
-            && reply[2] & 0x80 != 0
+            && reply.get(2)? & 0x80 != 0
             && reply.get(12..12 + question.len())? == question;
         fits.then_some(index)
     }
