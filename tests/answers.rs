@@ -416,19 +416,17 @@ fn other_opcodes_are_notimp() {
 #[test]
 fn class_chaos_answers_as_configured_only() {
     let server = open_zone();
-    let reply = server.dig(&["-c", "CH", "version.bind", "TXT"]);
+    let reply = server.dig(&["version.bind", "TXT", "CH"]);
     assert!(reply.status == "REFUSED" && reply.answer.is_empty(), "{reply}");
-    let reply = server.dig(&["-c", "HS", "site.example", "A"]);
+    let reply = server.dig(&["site.example", "A", "HS"]);
     assert!(reply.status == "REFUSED" && reply.answer.is_empty(), "{reply}");
     drop(server);
     let mut site = Site::new();
     site.server("version = \"beiand of the test\"").server("identity = \"node-7\"");
     let server = open_zone_in(site);
-    assert_eq!(
-        server.dig(&["-c", "CH", "version.bind", "TXT"]).data("TXT"),
-        ["\"beiand of the test\""]
-    );
-    assert_eq!(server.dig(&["-c", "CH", "id.server", "TXT"]).data("TXT"), ["\"node-7\""]);
+    let reply = server.dig(&["version.bind", "TXT", "CH"]);
+    assert_eq!(reply.data("TXT"), ["\"beiand of the test\""], "{reply}");
+    assert_eq!(server.dig(&["id.server", "TXT", "CH"]).data("TXT"), ["\"node-7\""]);
 }
 
 #[test]

@@ -293,7 +293,10 @@ fn judge(record: &Facts, at: Instant, target: Target, policy: &FilingPolicy) -> 
         return gives(Reason::DomainChanged, change.since);
     }
     let access_counts = target == Target::Own || policy.other_mainland == OtherMainland::AsOwn;
-    if access_counts && in_force && speaks_for_domain && record.provider == ProviderIs::Ours {
+    // Who moves here may have left the old provider before the transfer is through.
+    let is_moving_here = record.provider != ProviderIs::Ours
+        && record.application.is_some_and(|asked| asked.kind == ApplicationKind::Transfer);
+    if access_counts && in_force && speaks_for_domain && !is_moving_here {
         let cancelled = approved(ApplicationKind::CancelAccess);
         if record.access == Access::Cancelled || cancelled.is_some() {
             return gives(Reason::AccessCancelled, cancelled.and_then(|cancelled| cancelled.since));

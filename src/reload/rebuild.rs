@@ -172,7 +172,21 @@ impl Rebuild {
 
     fn judge_all(&mut self, now: Instant, taken: &mut Taken) -> bool {
         let ids: Vec<ZoneId> = self.zones.iter().map(|entry| entry.id()).collect();
-        ids.into_iter().fold(false, |changed, id| self.judge_zone(id, now, taken) || changed)
+        self.judge_each(ids, now, taken)
+    }
+
+    /// True where any verdict changed.
+    fn judge_each(
+        &mut self,
+        ids: impl IntoIterator<Item = ZoneId>,
+        now: Instant,
+        taken: &mut Taken,
+    ) -> bool {
+        let mut is_changed = false;
+        for id in ids {
+            is_changed |= self.judge_zone(id, now, taken);
+        }
+        is_changed
     }
 
     fn note_judged(&mut self, id: ZoneId, apex: &[u8], judged: Judged) {
@@ -437,7 +451,7 @@ impl Loader for Rebuild {
             Changed::Domains(sites) => {
                 let ids: BTreeSet<ZoneId> =
                     sites.iter().flat_map(|site| self.zones_of(*site)).collect();
-                ids.into_iter().fold(false, |any, id| self.judge_zone(id, now, &mut taken) || any)
+                self.judge_each(ids, now, &mut taken)
             }
         };
         if is_judged || is_first {
@@ -471,7 +485,7 @@ impl Loader for Rebuild {
             self.due.remove(&(instant, id));
             ids.insert(id);
         }
-        if ids.into_iter().fold(false, |any, id| self.judge_zone(id, now, &mut taken) || any) {
+        if self.judge_each(ids, now, &mut taken) {
             self.publish();
         }
         taken

@@ -215,8 +215,9 @@ fn row_10_held_elsewhere() {
     assert_eq!(code(&[unknown]), "held-elsewhere");
     let even_if_synced = Facts { synced_at: day(-1), ..elsewhere() };
     assert_eq!(code(&[even_if_synced]), "held-elsewhere");
+    // Row 16, whoever's access it was: nobody holds it.
     let their_access_cancelled = Facts { access: Access::Cancelled, ..elsewhere() };
-    assert_eq!(code(&[their_access_cancelled]), "held-elsewhere");
+    assert_eq!(code(&[their_access_cancelled]), "access-cancelled");
     // A line of another provider never takes ours away.
     assert_eq!(code(&[elsewhere(), open_record()]), "open");
 }
