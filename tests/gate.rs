@@ -665,7 +665,7 @@ fn the_site_domain_goes_by_the_public_suffix_list() {
 #[test]
 fn a_zone_that_spans_several_site_domains_keeps_a_verdict_for_each() {
     let site = Site::new();
-    site.zone("example", "www.one A 192.0.2.10\nwww.two A 192.0.2.11\n");
+    site.zone("example", "www.one A 192.0.2.10\nwww.two A 192.0.2.11\nns1.hoster A 192.0.2.53\nns2.hoster A 192.0.2.54\n");
     site.records(&[Record::open("one.example")]);
     let server = site.start();
     server.opens("www.one.example");
