@@ -93,6 +93,7 @@ fn a_key_that_is_set_in_the_shipped_file_has_its_default() {
         ("filings", "provider"),
         ("gate", "notice_ipv4"),
         ("gate", "notice_ipv6"),
+        ("gate", "notice_page"),
         ("gate", "exempt_zones"),
         ("gate", "nameserver_addresses"),
         ("gate", "forum_closed_provinces"),

@@ -290,7 +290,7 @@ impl Explainer {
         let flags = [(meta.authoritative, "aa"), (meta.truncation, "tc")];
         let flags = flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| *flag);
         Ok(AnswerTold {
-            status: meta.response_code.to_string(),
+            status: format!("{:?}", meta.response_code).to_uppercase(),
             flags: ["qr"].into_iter().chain(flags).collect::<Vec<_>>().join(" "),
             answer: reply.answers.iter().map(ToString::to_string).collect(),
             authority: reply.authorities.iter().map(ToString::to_string).collect(),
