@@ -455,3 +455,17 @@ fn sigterm_ends_the_server_and_frees_its_port() {
     drop(server);
     UdpSocket::bind(address).expect("the port is free again");
 }
+
+#[test]
+fn what_is_held_back_at_a_cold_start_is_not_ready_and_never_refused() {
+    for folder in ["zones", "filings"] {
+        let site = Site::new();
+        site.plain_zone("site.example").records(&[Record::open("site.example")]);
+        fs::write(site.path(folder).join(".hold"), "").expect("a file");
+        let server = site.start();
+        let reply = server.dig(&["site.example", "A"]);
+        assert_eq!(reply.status, "SERVFAIL", "{folder}: {reply}");
+        fs::remove_file(server.site.path(folder).join(".hold")).expect("a removal");
+        server.opens("site.example");
+    }
+}

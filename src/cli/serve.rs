@@ -20,7 +20,7 @@ use crate::reload::{self, Driver, control};
 use crate::serve::{
     self, CertificateFiles, HttpsSettings, LocalAddrs, Settings, TcpSettings, TlsSettings,
 };
-use crate::state::{Shared, State};
+use crate::state::{Phase, Shared, State};
 
 /// How long queries that have come may take to be answered once the server is to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -147,7 +147,14 @@ fn status_of(state: &State) -> Status {
 fn tell_when_ready(driver: reload::Handle, shared: Arc<Shared>) -> Result<(), Failure> {
     let wait = move || {
         if driver.wait_started(NEVER) {
-            let Status { zones, zones_failed, records, blocked, .. } = status_of(&shared.load());
+            let state = shared.load();
+            if state.phase == Phase::Loading {
+                tracing::warn!(
+                    "a folder of zones or filings is missing or held back by .hold: \
+                     every query gets SERVFAIL (not ready) until it shows"
+                );
+            }
+            let Status { zones, zones_failed, records, blocked, .. } = status_of(&state);
             tracing::info!(zones, zones_failed, records, blocked, "ready");
             service::ready("answering");
         }

@@ -229,7 +229,8 @@ fn answer(request: Request, driver: &Handle, status: &TellStatus) -> Reply {
 fn reply_to_reload(outcome: &Outcome) -> Reply {
     let Outcome { taken, end, took } = outcome;
     let files_waiting = taken.files_waiting.unwrap_or(0);
-    let nothing_refused = taken.zones_refused + taken.files_refused + files_waiting == 0
+    let files_refused = taken.files_refused.unwrap_or(0);
+    let nothing_refused = taken.zones_refused + files_refused + files_waiting == 0
         && !taken.faults.iter().any(|fault| fault.is_error());
     let message = match end {
         End::Panicked => "the reload failed inside the server, see its log",
@@ -254,7 +255,7 @@ fn changes(taken: &Taken, took: Duration) -> Changes {
         zones_changed: (taken.zones_changed + taken.zones_removed) as u64,
         zones_refused: taken.zones_refused as u64,
         records_changed: taken.records_changed as u64,
-        files_refused: taken.files_refused as u64,
+        files_refused: taken.files_refused.unwrap_or(0) as u64,
         files_waiting: taken.files_waiting.unwrap_or(0) as u64,
         opened: taken.opened as u64,
         closed: taken.closed as u64,

@@ -387,7 +387,7 @@ fn tell(taken: &Taken, cause: Cause, took: Duration) {
             zones_removed = taken.zones_removed,
             zones_refused = taken.zones_refused,
             records_changed = taken.records_changed,
-            files_refused = taken.files_refused,
+            files_refused = taken.files_refused.unwrap_or(0),
             files_waiting = taken.files_waiting.unwrap_or(0),
             opened = taken.opened,
             closed = taken.closed,

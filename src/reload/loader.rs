@@ -75,7 +75,8 @@ pub struct Taken {
     /// Zones whose new version was refused; the last good one stays in service.
     pub zones_refused: usize,
     /// Filing files that were refused whole; their last good version stays in force.
-    pub files_refused: usize,
+    /// `None` from a call that did not look.
+    pub files_refused: Option<usize>,
     /// Filing files whose change waits for `beiand reload --accept-shrink`.
     /// `None` from a call that did not look.
     pub files_waiting: Option<usize>,
@@ -95,7 +96,7 @@ impl Taken {
         self.opened += other.opened;
         self.closed += other.closed;
         self.zones_refused += other.zones_refused;
-        self.files_refused += other.files_refused;
+        self.files_refused = other.files_refused.or(self.files_refused);
         self.files_waiting = other.files_waiting.or(self.files_waiting);
         self.faults.extend(other.faults);
         self.look_again = match (self.look_again, other.look_again) {
@@ -104,15 +105,15 @@ impl Taken {
         };
     }
 
-    /// True where what is served changed, or something was refused or found faulty.
+    /// True where what is served changed, or something was refused or found faulty. Files that
+    /// stay refused are told once, by their faults.
     pub fn is_worth_telling(&self) -> bool {
         let changes = self.zones_changed
             + self.zones_removed
             + self.records_changed
             + self.opened
             + self.closed
-            + self.zones_refused
-            + self.files_refused;
+            + self.zones_refused;
         changes > 0 || !self.faults.is_empty()
     }
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant as Monotonic};
 
 use hashbrown::HashTable;
 
+use super::hold;
 use super::loader::{Loader, Shrink, Taken};
 use super::scope::Scope;
 use super::watch::Watched;
@@ -248,18 +249,18 @@ impl Rebuild {
             let current = self.zones.get(&file.origin).map(|entry| &entry.zone);
             match loaded {
                 Loaded::Gone => {}
-                Loaded::Zone { zone, faults, files } => {
+                Loaded::Zone { zone, faults, includes } => {
                     taken.faults.extend(faults);
-                    self.files.note_includes(&file.origin, files.get(1..).unwrap_or(&[]));
+                    self.files.note_includes(&file.origin, &includes);
                     if current != Some(&zone) {
                         taken.zones_changed += 1;
                         self.put_zone(zone, now, taken);
                     }
                 }
-                Loaded::Refused { faults, files } => {
+                Loaded::Refused { faults, includes } => {
                     taken.faults.extend(faults);
                     taken.zones_refused += 1;
-                    self.files.note_includes(&file.origin, files.get(1..).unwrap_or(&[]));
+                    self.files.note_includes(&file.origin, &includes);
                     if current.is_none() {
                         self.put_zone(Builder::broken(&file.origin), now, taken);
                     }
@@ -309,7 +310,7 @@ impl Rebuild {
             }
         };
         taken.faults.extend(change.faults);
-        taken.files_refused += change.refused.len();
+        taken.files_refused = Some(change.refused.len());
         taken.look_again = change.look_again;
         taken.records_changed += match &change.changed {
             Changed::None => 0,
@@ -469,7 +470,11 @@ impl Loader for Rebuild {
             self.remove_zone(origin, now, &mut taken);
         }
         self.take_zones(&scan.changed, now, &mut taken);
-        let is_first = !std::mem::replace(&mut self.has_zones, true);
+        // At a cold start a folder that is held back or not there yet holds zones that nobody
+        // knows: queries get "not ready" until it shows, and never REFUSED.
+        let root = &self.settings.zones;
+        let is_known = self.has_zones || (root.is_dir() && !hold::is_held(root));
+        let is_first = is_known && !std::mem::replace(&mut self.has_zones, is_known);
         let is_broken_added = taken.zones_refused > 0;
         if taken.zones_changed + taken.zones_removed > 0 || is_first || is_broken_added {
             self.publish();
@@ -498,21 +503,21 @@ impl Loader for Rebuild {
 
 /// What became of a zone file.
 pub enum Loaded {
-    /// A zone, perhaps with warnings, and the files that it was read from, the zone file first.
+    /// A zone, perhaps with warnings.
     Zone {
         /// The zone.
         zone: Zone,
         /// Warnings.
         faults: Vec<Fault>,
-        /// The zone file, then what it includes.
-        files: Vec<PathBuf>,
+        /// The files that it includes.
+        includes: Vec<PathBuf>,
     },
     /// Refused.
     Refused {
         /// Why.
         faults: Vec<Fault>,
-        /// As far as it was read.
-        files: Vec<PathBuf>,
+        /// The files that it includes, as far as it was read.
+        includes: Vec<PathBuf>,
     },
     /// The file is gone since it was found.
     Gone,
@@ -610,14 +615,14 @@ impl<'a> ZoneReader<'a> {
     fn read(&mut self, file: &ZoneFile) -> Loaded {
         let path = file.path();
         let read = self.reader.read_zone(&path, self.root, &file.origin, &mut self.records);
-        let files = self.records.files().to_vec();
+        let includes = self.records.files().get(1..).unwrap_or(&[]).to_vec();
         let faults = match read {
             Ok(faults) => faults,
             Err(_) if matches!(path.try_exists(), Ok(false)) => return Loaded::Gone,
-            Err(faults) => return Loaded::Refused { faults, files },
+            Err(faults) => return Loaded::Refused { faults, includes },
         };
         match self.builder.build(&file.origin, &self.records, self.key, &|ip| (self.classify)(ip)) {
-            Ok(zone) => Loaded::Zone { zone, faults, files },
+            Ok(zone) => Loaded::Zone { zone, faults, includes },
             Err(error) => {
                 let fault = Fault::of_file(
                     Severity::Error,
@@ -625,7 +630,7 @@ impl<'a> ZoneReader<'a> {
                     error.to_string(),
                     "split the records over several names or zones",
                 );
-                Loaded::Refused { faults: vec![fault], files }
+                Loaded::Refused { faults: vec![fault], includes }
             }
         }
     }

@@ -25,6 +25,10 @@ pub(super) fn write(told: &Explanation, show: &Show, out: &mut dyn Write) -> io:
     if told.not_pointed_here {
         line("", &show.colour.paint(WARNING, "not-pointed-here"))?;
     }
+    if let Some(error) = told.answer.extended_error.as_deref().filter(|_| told.open) {
+        let text = format!("but the answer leads to a name that is blocked: {error}");
+        line("", &show.colour.paint(WARNING, &text))?;
+    }
     line("", told.words.zh)?;
     line("", told.words.en)?;
     line("to do", told.words.zh_remedy)?;
