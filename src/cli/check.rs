@@ -10,7 +10,8 @@ use crate::answer::cookie::CookieSecret;
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::feed::{Feed, Moment};
-use crate::reload::rebuild::{self, Loaded};
+use crate::reload::read_zones::{Loaded, read_zones as read_files};
+use crate::reload::rebuild;
 use crate::reload::{Scope, ZoneFiles};
 use crate::wire::HashKey;
 
@@ -85,7 +86,7 @@ fn read_zones(settings: &rebuild::Settings, report: &mut Report) {
     let mut faults = scan.faults;
     let classify = settings.classifier();
     for portion in scan.changed.chunks(PORTION) {
-        for loaded in rebuild::read_zones(portion, &settings.zones, HashKey::random(), &classify) {
+        for loaded in read_files(portion, &settings.zones, HashKey::random(), &classify) {
             match loaded {
                 Loaded::Zone { faults: found, .. } | Loaded::Refused { faults: found, .. } => {
                     faults.extend(found);

@@ -15,6 +15,7 @@ pub mod driver;
 pub mod hold;
 pub mod loader;
 pub mod protocol;
+pub mod read_zones;
 pub mod rebuild;
 pub mod scope;
 pub mod watch;

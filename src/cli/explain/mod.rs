@@ -29,6 +29,7 @@ use crate::filing::words::{self, Words};
 use crate::filing::{Instant, Verdict, site_domain};
 use crate::gate::{Gate, Mode};
 use crate::region::Region;
+use crate::reload::read_zones::{Loaded, read_zones};
 use crate::reload::{Scope, ZoneFile, ZoneFiles, rebuild};
 use crate::state::verdicts::plain_text;
 use crate::wire::{HashedName, Name, Rtype, name};
@@ -256,12 +257,11 @@ impl Explainer {
     fn read_zone(&mut self, file: ZoneFile) {
         let classify = self.settings.classifier();
         let key = self.zones.key();
-        let loaded =
-            rebuild::read_zones(std::slice::from_ref(&file), &self.settings.zones, key, &classify);
+        let loaded = read_zones(std::slice::from_ref(&file), &self.settings.zones, key, &classify);
         let zone = match loaded.into_iter().next() {
-            Some(rebuild::Loaded::Zone { zone, .. }) => zone,
-            Some(rebuild::Loaded::Refused { .. }) => Builder::broken(&file.origin),
-            Some(rebuild::Loaded::Gone) | None => return,
+            Some(Loaded::Zone { zone, .. }) => zone,
+            Some(Loaded::Refused { .. }) => Builder::broken(&file.origin),
+            Some(Loaded::Gone) | None => return,
         };
         let judged = self.settings.rules.judge(&zone, self.feed.store(), self.at);
         self.gate.set_scopes(zone.apex(), judged.scopes);
