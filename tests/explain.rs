@@ -74,3 +74,14 @@ fn check_names_every_fault_with_file_and_line() {
     let ran = site.beiand(&["check"]);
     assert_eq!(ran.code, 0, "{ran}");
 }
+
+#[test]
+fn check_reads_the_certificate_as_the_server_does() {
+    let mut site = Site::new();
+    site.config_tail("[tls]\nlisten = [\"127.0.0.1:0\"]\ncertificate = \"c.pem\"\nkey = \"k.pem\"");
+    replace(&site.path("c.pem"), "no certificate\n");
+    site.plain_zone("site.example").records(&[Record::open("site.example")]);
+    let ran = site.beiand(&["check"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stdout.contains("c.pem"), "{ran}");
+}

@@ -13,6 +13,7 @@ use crate::feed::{Feed, Moment};
 use crate::reload::read_zones::{Loaded, read_zones as read_files};
 use crate::reload::rebuild;
 use crate::reload::{Scope, ZoneFiles};
+use crate::serve::{CertificateFiles, check_certificate};
 use crate::wire::HashKey;
 
 /// What was read, and what is wrong with it.
@@ -71,6 +72,13 @@ fn read_everything(config: &Config) -> Report {
             return report;
         }
     };
+    if let Some(identity) = &config.tls.identity {
+        let files = CertificateFiles {
+            certificate: identity.certificate.clone(),
+            key: identity.key.clone(),
+        };
+        report.add(&[("certificate", 1)], check_certificate(&files).err().into_iter().collect());
+    }
     read_zones(&settings, &mut report);
     let (_, change) = Feed::open(settings.feed, Moment::now());
     let (files, records) = (change.stats.files as u64, change.stats.records as u64);

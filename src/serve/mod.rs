@@ -36,6 +36,8 @@ pub use settings::{
     CertificateFiles, HttpsSettings, Settings, TcpSettings, TlsSettings, UdpSettings,
 };
 
+pub use tls::check_certificate;
+
 use crate::state::Shared;
 use counters::Registry;
 

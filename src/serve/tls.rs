@@ -30,6 +30,11 @@ pub(super) fn server_config(files: &CertificateFiles, alpn: &[u8]) -> Result<Ser
     Ok(config)
 }
 
+/// Reads a certificate and its key as the server does, for `beiand check`.
+pub fn check_certificate(files: &CertificateFiles) -> Result<(), Fault> {
+    certified_key(files).map(drop)
+}
+
 fn certified_key(files: &CertificateFiles) -> Result<CertifiedKey, Fault> {
     const WANTS_CHAIN: &str =
         "write the server's certificate and then its intermediates as PEM (BEGIN CERTIFICATE)";
