@@ -674,3 +674,18 @@ fn a_zone_that_spans_several_site_domains_keeps_a_verdict_for_each() {
     server.opens("www.two.example");
     server.blocked("www.one.example", "held-elsewhere");
 }
+
+#[test]
+fn an_overseas_name_shows_no_blocked_address_beside_its_answer() {
+    let site = Site::new();
+    site.zone(
+        "site.example",
+        "@ A 203.0.113.10\n@ MX 10 mail\n@ SRV 1 1 443 mail\nmail A 192.0.2.12\n",
+    );
+    let server = site.start();
+    assert_eq!(server.dig(&["site.example", "A"]).data("A"), ["203.0.113.10"]);
+    for rtype in ["MX", "SRV"] {
+        let reply = server.dig(&["site.example", rtype]);
+        assert!(reply.answer.len() == 1 && !reply.mentions("192.0.2.12"), "{reply}");
+    }
+}

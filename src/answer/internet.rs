@@ -104,8 +104,10 @@ pub(super) struct Terms {
     max_gated_ttl: u32,
     /// Upper bound of negative answers' TTL.
     pub(super) max_negative_ttl: u32,
-    /// The hop's addresses must not show up in the additional section either.
+    /// Addresses of other names of the zone must not show up in the additional section.
     is_dark: bool,
+    /// The hop itself is open, and with it the glue that its referral cannot do without.
+    is_open: bool,
 }
 
 pub(super) struct Walk<'s, 'r, 'b> {
@@ -164,10 +166,10 @@ impl<'s> Walk<'s, '_, '_> {
                     }
                     terms
                 } else {
-                    self.open_terms(column, verdict)
+                    self.open_terms(hop.entry, column, verdict)
                 }
             }
-            _ => self.open_terms(column, verdict),
+            _ => self.open_terms(hop.entry, column, verdict),
         };
         match place {
             Place::Node(node) | Place::Wildcard(node) => self.node(hop, &node, &terms),
@@ -183,7 +185,7 @@ impl<'s> Walk<'s, '_, '_> {
         }
     }
 
-    fn open_terms(&self, column: &Column, verdict: Verdict) -> Terms {
+    fn open_terms(&self, entry: &Entry, column: &Column, verdict: Verdict) -> Terms {
         let mut max_gated_ttl = u32::MAX;
         if verdict != Verdict::Exempt {
             if column.next_change != 0 && verdict == Verdict::Open {
@@ -193,7 +195,11 @@ impl<'s> Walk<'s, '_, '_> {
                 max_gated_ttl = max_gated_ttl.min(max);
             }
         }
-        Terms { max_gated_ttl, max_negative_ttl: u32::MAX, is_dark: false }
+        // A name may be open for its own region, or by a record of its own, in a zone whose other
+        // names are dark: what stands behind its MX or SRV is not open with it.
+        let is_dark = self.state.gate.settings.mode == Mode::Enforce
+            && (!entry.column.own.is_open() || entry.column.has_scopes);
+        Terms { max_gated_ttl, max_negative_ttl: u32::MAX, is_dark, is_open: true }
     }
 
     pub(super) fn dark_terms(&self, column: &Column) -> Terms {
@@ -201,7 +207,7 @@ impl<'s> Walk<'s, '_, '_> {
         if column.next_change != 0 {
             ttl = ttl.min(self.until(column.next_change));
         }
-        Terms { max_gated_ttl: ttl, max_negative_ttl: ttl, is_dark: true }
+        Terms { max_gated_ttl: ttl, max_negative_ttl: ttl, is_dark: true, is_open: false }
     }
 
     /// Seconds until an instant, at least one.
@@ -402,7 +408,8 @@ impl<'s> Walk<'s, '_, '_> {
         terms: &Terms,
     ) -> Result<(), Full> {
         for extra in rrset.extras() {
-            if terms.is_dark && !self.state.gate.frees_addresses(&extra.node) {
+            let is_own_glue = terms.is_open && extra.is_required;
+            if terms.is_dark && !is_own_glue && !self.state.gate.frees_addresses(&extra.node) {
                 continue;
             }
             let place = match extra.name_at {
