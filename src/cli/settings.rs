@@ -23,7 +23,7 @@ pub fn rebuild(config: &Config, secret: CookieSecret) -> Result<rebuild::Setting
         nsid: config.server.nsid.clone().unwrap_or_default(),
         version: config.server.version.clone(),
         id: config.server.identity.clone(),
-        cookie_secret: config.server.cookie_secret.as_ref().map_or(secret, |s| s.0.into()),
+        cookie_secret: config.server.cookie_secret.unwrap_or(secret),
     };
     Ok(rebuild::Settings {
         zones: config.zones.path.clone(),

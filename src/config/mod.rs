@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::answer::cookie::CookieSecret;
 use crate::fault::{Fault, Severity};
 use crate::filing::decide::FilingPolicy;
 pub use crate::filing::decide::{OtherMainland, TransferInProgress};
 use crate::filing::province::Province;
-pub use values::CookieSecret;
 
 mod read;
 mod reader;

@@ -1,13 +1,13 @@
 //! What one value of the configuration may be: durations, addresses, networks, names, secrets.
 //! Each from its text, with what to write instead.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::answer::cookie::CookieSecret;
 use crate::filing::province::Province;
 
 /// What is wrong with a value, and what to write instead.
@@ -20,17 +20,6 @@ pub(super) struct Problem {
 impl Problem {
     pub(super) fn new(problem: impl Into<String>, remedy: impl Into<String>) -> Problem {
         Problem { problem: problem.into(), remedy: remedy.into() }
-    }
-}
-
-/// The server's half of a DNS cookie (RFC 9018 §4.2): 128 bits, the same on every server of a
-/// fleet that shares an address. Never shown in logs or faults.
-#[derive(Clone, PartialEq, Eq)]
-pub struct CookieSecret(pub [u8; 16]);
-
-impl fmt::Debug for CookieSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CookieSecret(…)")
     }
 }
 
@@ -248,9 +237,9 @@ pub(super) fn parse_character_string(text: &str) -> Result<String, Problem> {
 pub(super) fn parse_cookie_secret(text: &str, folder: &Path) -> Result<CookieSecret, Problem> {
     let remedy = "write 32 hexadecimal digits, or the name of a file that holds them, as made by \
                   openssl rand -hex 16";
-    let secret = |hex: &str| parse_hex(hex).and_then(|bytes| bytes.try_into().ok());
+    let secret = |hex: &str| parse_hex(hex).and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
     if let Some(bytes) = secret(text) {
-        return Ok(CookieSecret(bytes));
+        return Ok(CookieSecret::from(bytes));
     }
     if text.is_empty() || text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(Problem::new("not 32 hexadecimal digits", remedy));
@@ -258,7 +247,7 @@ pub(super) fn parse_cookie_secret(text: &str, folder: &Path) -> Result<CookieSec
     let content = std::fs::read_to_string(folder.join(text))
         .map_err(|error| Problem::new(format!("this file cannot be read: {error}"), remedy))?;
     secret(content.trim())
-        .map(CookieSecret)
+        .map(CookieSecret::from)
         .ok_or_else(|| Problem::new("this file does not hold 32 hexadecimal digits", remedy))
 }
 
@@ -365,7 +354,7 @@ mod tests {
             parse_cookie_secret("000102030405060708090a0b0c0d0e0f", folder.path()).unwrap(),
             good
         );
-        assert_eq!(format!("{good:?}"), "CookieSecret(…)");
+        assert_eq!(format!("{good:?}"), "CookieSecret::from(…)");
         for bad in ["short", "gone", "abcd", ""] {
             assert!(parse_cookie_secret(bad, folder.path()).is_err(), "{bad}");
         }
