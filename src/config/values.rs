@@ -349,7 +349,7 @@ mod tests {
         std::fs::write(folder.path().join("good"), "000102030405060708090A0B0C0D0E0F\n").unwrap();
         std::fs::write(folder.path().join("short"), "0001\n").unwrap();
         let good = parse_cookie_secret("good", folder.path()).unwrap();
-        assert_eq!(good.0[..3], [0, 1, 2]);
+        assert_eq!(good, CookieSecret::from(std::array::from_fn(|at| at as u8)));
         assert_eq!(
             parse_cookie_secret("000102030405060708090a0b0c0d0e0f", folder.path()).unwrap(),
             good
