@@ -354,7 +354,7 @@ mod tests {
             parse_cookie_secret("000102030405060708090a0b0c0d0e0f", folder.path()).unwrap(),
             good
         );
-        assert_eq!(format!("{good:?}"), "CookieSecret::from(…)");
+        assert_eq!(format!("{good:?}"), "CookieSecret(…)");
         for bad in ["short", "gone", "abcd", ""] {
             assert!(parse_cookie_secret(bad, folder.path()).is_err(), "{bad}");
         }
