@@ -128,14 +128,11 @@ struct Weighed {
 }
 
 fn weigh(facts: &[Facts], at: Instant, target: Target, policy: &FilingPolicy) -> Weighed {
-    let mut best = None;
-    for (index, record) in facts.iter().enumerate() {
+    let findings = facts.iter().enumerate().map(|(index, record)| {
         let finding = judge(record, at, target, policy);
-        let weight = weight(&finding, record);
-        if best.as_ref().is_none_or(|(heaviest, _, _)| weight > *heaviest) {
-            best = Some((weight, finding, index));
-        }
-    }
+        (weight(&finding, record), finding, index)
+    });
+    let best = findings.max_by_key(|(weight, _, _)| *weight);
     match best {
         Some((_, finding, index)) => Weighed {
             verdict: finding.reason.map_or(Verdict::Open, Verdict::Blocked),
@@ -204,20 +201,12 @@ fn next_change(
 
 /// The earliest instant after `after` at which anything in the records takes effect or lapses.
 fn next_instant(facts: &[Facts], after: Instant) -> Option<Instant> {
-    let mut next: Option<Instant> = None;
-    for record in facts {
+    let named = facts.iter().flat_map(|record| {
         let applied = record.application.and_then(|application| application.at);
         let lapses = applied.map(initial_review_lapses);
-        for instant in [record.approved_at, record.held_since, record.synced_at, applied, lapses] {
-            if let Some(instant) = instant
-                && instant > after
-                && next.is_none_or(|earliest| instant < earliest)
-            {
-                next = Some(instant);
-            }
-        }
-    }
-    next
+        [record.approved_at, record.held_since, record.synced_at, applied, lapses]
+    });
+    named.flatten().filter(|instant| *instant > after).min()
 }
 
 fn initial_review_lapses(passed: Instant) -> Instant {

@@ -265,7 +265,7 @@ impl ZoneSet {
             }
             self.table.shards = Arc::from(shards);
         }
-        self.table.depths = self.depths.keys().fold(0, |bits, labels| bits | 1 << labels);
+        self.table.depths = self.depths.keys().map(|labels| 1 << labels).sum();
         self.table.clone()
     }
 
@@ -332,6 +332,10 @@ fn open_addressed(entries: Vec<Entry>) -> Shard {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
     use crate::filing::Reason;
     use crate::zone::Builder;
@@ -389,5 +393,129 @@ mod tests {
         let table = set.publish();
         assert!(names.iter().all(|apex| table.get(apex).is_some()));
         assert_eq!(table.iter().count(), names.len());
+        let longest = table.shards.iter().map(|shard| shard.len()).max();
+        assert!(longest.is_some_and(|slots| slots <= 64), "about five zones a shard: {longest:?}");
+
+        // The verdict of one is not that of its neighbours in the shard.
+        let blocked = Column::of(Verdict::Blocked(Reason::Cancelled));
+        let id = table.get(&names[0]).expect("the zone is hosted").id();
+        assert!(set.set_column(id, blocked));
+        let changed = set.publish();
+        let changed: Vec<_> = changed.iter().filter(|entry| entry.column == blocked).collect();
+        assert_eq!(changed.iter().map(|entry| entry.id()).collect::<Vec<_>>(), [id]);
+    }
+
+    #[test]
+    fn a_zone_is_known_by_its_hash_and_its_apex() {
+        let mut set = ZoneSet::new();
+        let [here, there] = ["here.", "there."].map(|apex| {
+            set.insert(Builder::broken(&name(apex)), Column::of(Verdict::Open));
+            HashedName::read(name(apex).as_wire(), set.key()).expect("a name")
+        });
+        let table = set.publish();
+        let entry = table.entry(here.full_hash(), here.as_wire()).expect("the zone is hosted");
+        assert!(is_at(entry, &here) && !is_at(entry, &there));
+        // A stranger's name with the same hash, and a hash that has gone wrong.
+        let forged = Entry { hash: there.full_hash(), ..entry.clone() };
+        assert!(!is_at(&forged, &there) && !is_at(&forged, &here));
+        for (hash_of, apex_of) in [(&here, &there), (&there, &here)] {
+            assert!(table.entry(hash_of.full_hash(), apex_of.as_wire()).is_none());
+        }
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Insert(usize, Verdict),
+        Remove(usize),
+        Judge(usize, Verdict),
+        Publish,
+    }
+
+    const APEXES: [&str; 7] =
+        [".", "example.", "a.example.", "b.a.example.", "c.b.a.example.", "b.example.", "other."];
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let verdict =
+            || prop::sample::select(vec![Verdict::Open, Verdict::Blocked(Reason::NoFiling)]);
+        let step = prop_oneof![
+            3 => (0..APEXES.len(), verdict()).prop_map(|(apex, verdict)| Step::Insert(apex, verdict)),
+            2 => (0..APEXES.len()).prop_map(Step::Remove),
+            1 => (0..APEXES.len(), verdict()).prop_map(|(apex, verdict)| Step::Judge(apex, verdict)),
+            2 => Just(Step::Publish),
+        ];
+        prop::collection::vec(step, 1..30)
+    }
+
+    /// The hosted apexes that a name is in, the longest first.
+    fn enclosing(hosted: &BTreeMap<Name, Verdict>, of: &Name, key: HashKey) -> Vec<Name> {
+        let of = HashedName::read(of.as_wire(), key).expect("a name");
+        let suffixes = (0..=of.label_count()).rev();
+        suffixes
+            .filter_map(|labels| Name::from_wire(of.suffix(labels)))
+            .filter(|apex| hosted.contains_key(apex))
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn the_set_is_what_was_put_into_it(steps in steps()) {
+            let mut set = ZoneSet::new();
+            let key = set.key();
+            let mut hosted: BTreeMap<Name, Verdict> = BTreeMap::new();
+            let zone_name = |entry: &Entry| Name::from_wire(entry.zone.apex()).expect("an apex");
+            // Whatever came before, nothing stays behind once all is taken out.
+            let leave = (0..APEXES.len()).map(Step::Remove).chain([Step::Publish]);
+            for step in steps.into_iter().chain([Step::Publish]).chain(leave) {
+                match step {
+                    Step::Insert(apex, verdict) => {
+                        let apex = name(APEXES[apex]);
+                        set.insert(Builder::broken(&apex), Column::of(verdict));
+                        hosted.insert(apex, verdict);
+                    }
+                    Step::Remove(apex) => {
+                        let apex = name(APEXES[apex]);
+                        prop_assert_eq!(set.remove(&apex), hosted.remove(&apex).is_some());
+                    }
+                    Step::Judge(apex, verdict) => {
+                        let apex = name(APEXES[apex]);
+                        let id = HashedName::read(apex.as_wire(), key).expect("a name").full_hash();
+                        let changes = hosted.get(&apex).is_some_and(|old| *old != verdict);
+                        prop_assert_eq!(set.set_column(ZoneId(id), Column::of(verdict)), changes);
+                        hosted.entry(apex).and_modify(|old| *old = verdict);
+                    }
+                    Step::Publish => {
+                        let table = set.publish();
+                        prop_assert_eq!(table.iter().count(), hosted.len());
+                        for apex in APEXES {
+                            let below = format!("q.{}", apex.trim_start_matches('.'));
+                            for asked in [name(apex), name(&below)] {
+                                let asked_hash = HashedName::read(asked.as_wire(), key).expect("a name");
+                                let found = table.find(&asked_hash);
+                                let expected = enclosing(&hosted, &asked, key);
+                                prop_assert_eq!(found.map(|found| zone_name(found.entry)), expected.first().cloned());
+                                prop_assert_eq!(
+                                    found.and_then(|found| found.parent).map(zone_name),
+                                    expected.get(1).cloned()
+                                );
+                            }
+                        }
+                    }
+                }
+                prop_assert_eq!((set.len(), set.is_empty()), (hosted.len(), hosted.is_empty()));
+                let all: BTreeMap<Name, Verdict> =
+                    set.iter().map(|entry| (zone_name(entry), entry.column.own)).collect();
+                prop_assert_eq!(&all, &hosted);
+                prop_assert_eq!(set.iter().count(), hosted.len());
+                for apex in APEXES.map(name) {
+                    let found = set.get(&apex);
+                    prop_assert_eq!(found.map(|entry| entry.column.own), hosted.get(&apex).copied());
+                    let by_id = found.and_then(|entry| set.by_id(entry.id()));
+                    prop_assert_eq!(by_id.map(zone_name), found.map(zone_name));
+                }
+            }
+            prop_assert!(set.below.is_empty() && set.depths.is_empty() && set.table.depths == 0);
+        }
     }
 }

@@ -305,11 +305,17 @@ fn row_14_transfer_approved_and_synced() {
     let codes = [0, 1, 2].map(|at| code_at(&[ahead], at));
     assert_eq!(codes, ["transfer-in-progress", "not-synced", "open"]);
     // What is held here already stays open, whatever becomes of another transfer.
-    let held = Facts { held_since: day(-99), ..open_record() };
-    for status in [Draft, UnderReview, Rejected, Withdrawn] {
-        let record = Facts { application: applied(Transfer, status, day(-3)), ..held };
-        assert_eq!(code(&[record]), "open");
+    for (held_since, synced_at) in [(day(-99), day(-99)), (day(0), day(0))] {
+        let held = Facts { held_since, synced_at, ..open_record() };
+        for status in [Draft, UnderReview, Rejected, Withdrawn] {
+            let record = Facts { application: applied(Transfer, status, day(-3)), ..held };
+            assert_eq!(code(&[record]), "open", "held since {held_since:?}, {status:?}");
+        }
     }
+    // Without its instant nobody knows whether the sync came after the approval.
+    let without_instant =
+        Facts { application: applied(Transfer, Approved, None), synced_at: day(-1), ..approved };
+    assert_eq!(code(&[without_instant]), "not-synced");
 }
 
 #[test]
@@ -476,6 +482,10 @@ fn the_record_furthest_along_is_shown() {
     for (index, pair) in ascending.windows(2).enumerate() {
         assert_eq!(own(pair).shown, Some(1), "{index}");
     }
+    // One filing that covers the name by its old and its new domain is shown by the old.
+    let (old, new) = domain_change(Approved, -3);
+    let [old, new] = [old, new].map(|facts| Facts { blacklisted: true, ..facts });
+    assert_eq!((own(&[old, new]).shown, own(&[new, old]).shown), (Some(0), Some(1)));
 }
 
 #[test]
