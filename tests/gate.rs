@@ -120,9 +120,11 @@ fn everything_else_is_answered_as_it_stands() {
         assert!(reply.answer.iter().all(|r| r.ttl == 3600), "ungated data keeps its TTL\n{reply}");
         assert!(!reply.mentions("192.0.2."), "nor does an address come along\n{reply}");
     }
-    // No site name: plain NODATA, and no word of a filing.
-    let reply = server.dig(&["txt.site.example", "A"]);
-    assert!(reply.is_nodata() && reply.ede.is_empty(), "{reply}");
+    // No site name, or nothing there to keep back: plain NODATA, and no word of a filing.
+    for (name, rtype) in [("txt.site.example", "A"), ("sip.site.example", "MX")] {
+        let reply = server.dig(&[name, rtype]);
+        assert!(reply.is_nodata() && reply.ede.is_empty(), "{reply}");
+    }
 }
 
 #[test]
@@ -145,13 +147,18 @@ fn a_cname_never_leaks_by_way_of_another_type() {
 #[test]
 fn any_shows_no_gated_data() {
     let server = unfiled(
-        "@ A 192.0.2.10\n@ TXT \"free\"\n@ HTTPS 1 . ipv4hint=192.0.2.10\nwww A 192.0.2.10\n",
+        "@ A 192.0.2.10\n@ TXT \"free\"\n@ HTTPS 1 . ipv4hint=192.0.2.10\nwww A 192.0.2.10\n\
+         both A 192.0.2.10\nboth TXT \"free\"\n",
     );
-    for name in ["site.example", "www.site.example"] {
-        for transport in ["+notcp", "+tcp"] {
+    for transport in ["+notcp", "+tcp"] {
+        // The first RRset that is free, and the notice only where none is.
+        for (name, rtype) in
+            [("site.example", "NS"), ("both.site.example", "TXT"), ("www.site.example", "A")]
+        {
             let reply = server.dig(&[transport, name, "ANY"]);
-            assert_eq!(reply.status, "NOERROR", "{reply}");
+            assert_eq!((reply.status.as_str(), reply.types()), ("NOERROR", vec![rtype]), "{reply}");
             assert!(!reply.mentions("192.0.2."), "{reply}");
+            assert_eq!(reply.is_notice(), rtype == "A", "{reply}");
         }
     }
 }
@@ -437,11 +444,17 @@ fn an_unknown_region_counts_as_own() {
 fn an_alias_is_where_its_hosted_target_is() {
     let site = Site::new();
     site.zone("overseas.example", "www A 203.0.113.10\n");
-    let server =
-        unfiled_in(site, "www CNAME www.overseas.example.\nhere CNAME ours\nours A 192.0.2.10\n");
+    let server = unfiled_in(
+        site,
+        "www CNAME www.overseas.example.\nhere CNAME ours\nours A 192.0.2.10\n\
+         away DNAME overseas.example.\nback DNAME b.home\nwww.b.home A 192.0.2.10\n",
+    );
     let reply = server.opens("www.site.example");
     assert_eq!(reply.types(), ["CNAME", "A"], "{reply}");
     assert_notice(&server.dig(&["here.site.example", "A"]));
+    let reply = server.opens("www.away.site.example");
+    assert_eq!(reply.types(), ["DNAME", "CNAME", "A"], "{reply}");
+    assert_notice(&server.dig(&["www.back.site.example", "A"]));
 }
 
 #[test]

@@ -50,8 +50,7 @@ impl Gate {
         let is_free_name = || name.labels().any(|label| FREE_LABELS.contains(&label));
         match rtype {
             Rtype::CNAME | Rtype::TXT if node.is_alias() && is_free_name() => Effect::None,
-            // A delegation's NS are no data of this zone; the place says so, but for a DS query.
-            Rtype::ANY if !node.is_delegation() && has_ungated(node) => Effect::Ungated,
+            Rtype::ANY if has_ungated(node) => Effect::Ungated,
             _ if is_gated(rtype) || rtype == Rtype::ANY => dark(rtype),
             // At an alias, any other type would lead the resolver on to the target.
             _ if node.is_alias() && node.rrset(rtype).is_none() => Effect::Nodata,

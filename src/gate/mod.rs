@@ -161,3 +161,26 @@ impl NoticeRrset {
         notice
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filing::Verdict;
+
+    #[test]
+    fn new_settings_come_with_the_scopes_of_before() {
+        let apex = b"\x07example\0";
+        let mut gate = Gate::default();
+        let column = Column::of(Verdict::Open);
+        gate.set_scopes(apex, vec![Scope { name: b"\x01a\x07example\0"[..].into(), column }]);
+        let settings = GateSettings {
+            notice_ipv4: vec![Ipv4Addr::new(203, 0, 113, 80)],
+            ..GateSettings::default()
+        };
+        let later = gate.with_settings(settings.clone());
+        assert_eq!(later.settings, settings);
+        assert!(later.notice(Rtype::A).is_some() && later.notice(Rtype::AAAA).is_none());
+        assert_eq!(later.scopes(apex), gate.scopes(apex));
+        assert_eq!(later.scopes(apex).len(), 1);
+    }
+}

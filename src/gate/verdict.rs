@@ -138,3 +138,24 @@ pub fn expand(rdata: &[u8], apex: &[u8], take: &mut dyn FnMut(&[u8])) -> Option<
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_name_is_expanded_by_the_apex() {
+        let apex = b"\x07example\0";
+        for (stored, whole, head_len) in [
+            (&b"\xc0\x00"[..], &b"\x07example\0"[..], Some(0)),
+            (b"\x03www\xc0\x00", b"\x03www\x07example\0", Some(4)),
+            (b"\x03www\x05other\0", b"\x03www\x05other\0", Some(11)),
+            (b"\0", b"\0", Some(1)),
+            (b"\x03ww", b"", None),
+        ] {
+            let mut taken = Vec::new();
+            let found = expand(stored, apex, &mut |bytes| taken.extend_from_slice(bytes));
+            assert_eq!((found, &taken[..]), (head_len, whole), "{stored:?}");
+        }
+    }
+}

@@ -312,10 +312,16 @@ fn row_14_transfer_approved_and_synced() {
             assert_eq!(code(&[record]), "open", "held since {held_since:?}, {status:?}");
         }
     }
-    // Without its instant nobody knows whether the sync came after the approval.
-    let without_instant =
-        Facts { application: applied(Transfer, Approved, None), synced_at: day(-1), ..approved };
-    assert_eq!(code(&[without_instant]), "not-synced");
+    let not_yet = Facts { held_since: day(1), synced_at: day(-1), ..transfer(Rejected) };
+    assert_eq!(code(&[not_yet]), "transfer-rejected");
+    // Without the transfer's instant, our record goes by the filing's approval; another
+    // provider's tells nothing of when we got it, and its `held_since` never does.
+    let application = applied(Transfer, Approved, None);
+    let ours = Facts { application, synced_at: day(-1), ..transfer(Approved) };
+    assert_eq!(code(&[ours]), "open");
+    assert_eq!(code(&[Facts { provider: ProviderIs::Other, ..ours }]), "not-synced");
+    let held_by_them = Facts { held_since: day(-1), synced_at: day(-2), ..approved };
+    assert_eq!(code(&[held_by_them]), "open");
 }
 
 #[test]
