@@ -287,7 +287,7 @@ impl<'z> Rrset<'z> {
     }
 
     /// RDATA of each record, in message form.
-    pub fn rdata(&self) -> impl Iterator<Item = &'z [u8]> {
+    pub fn rdata(&self) -> impl Iterator<Item = &'z [u8]> + use<'z> {
         let mut rest = self.records();
         std::iter::from_fn(move || {
             let len = usize::from(u16::from_be_bytes([*rest.get(10)?, *rest.get(11)?]));
