@@ -36,11 +36,12 @@ fn a_dname_beside_overseas_addresses_stays_dark() {
     let server = unfiled_in(
         Site::new(),
         "old DNAME new.elsewhere.invalid.\nold A 203.0.113.10\n\
-         any DNAME new.elsewhere.invalid.\nany HTTPS 1 . ipv4hint=203.0.113.10\n",
+         any DNAME new.elsewhere.invalid.\nany HTTPS 1 . ipv4hint=203.0.113.10\n\
+         *.wild DNAME new.elsewhere.invalid.\n*.wild A 203.0.113.10\n",
     );
     assert_eq!(server.opens("old.site.example").data("A"), ["203.0.113.10"]);
     // A resolver that has the DNAME follows it for every name below.
-    for (name, rtype) in [("old", "DNAME"), ("any", "DNAME"), ("any", "ANY")] {
+    for (name, rtype) in [("old", "DNAME"), ("any", "DNAME"), ("any", "ANY"), ("x.wild", "DNAME")] {
         assert_dark(&server.dig(&["+tcp", &format!("{name}.site.example"), rtype]));
     }
     assert_eq!(server.dig(&["any.site.example", "HTTPS"]).types(), ["HTTPS"]);
@@ -109,11 +110,15 @@ fn a_filed_cut_is_delegated_unless_a_name_below_it_is_restricted() {
 #[test]
 fn an_https_alias_is_where_its_hosted_target_is() {
     let body = "in HTTPS 0 here.open.example.\nout HTTPS 0 over.open.example.\n\
-                far HTTPS 0 cdn.elsewhere.invalid.\nfree SVCB 1 over.open.example. port=53\n";
+                far HTTPS 0 cdn.elsewhere.invalid.\nfree SVCB 1 over.open.example. port=53\n\
+                via A 203.0.113.9\nvia HTTPS 0 hop.site.example.\nhop CNAME here.open.example.\n\
+                by HTTPS 0 step.site.example.\nstep CNAME over.open.example.\n";
     let server = unfiled_in(with_open_zone(), body);
     assert_dark(&server.dig(&["in.site.example", "HTTPS"]));
     assert_dark(&server.dig(&["far.site.example", "HTTPS"]));
+    assert_dark(&server.dig(&["via.site.example", "HTTPS"]));
     assert_eq!(server.dig(&["out.site.example", "HTTPS"]).types(), ["HTTPS"]);
+    assert_eq!(server.dig(&["by.site.example", "HTTPS"]).types(), ["HTTPS"]);
     assert_eq!(server.dig(&["free.site.example", "SVCB"]).types(), ["SVCB"]);
     drop(server);
     // Open is then what nobody knows, not what is hosted here.

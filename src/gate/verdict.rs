@@ -83,13 +83,16 @@ impl Gate {
         place: &Place<'_>,
         rtype: Rtype,
     ) -> Region {
-        let shows_dname = matches!(rtype, Rtype::DNAME | Rtype::ANY);
-        match place {
-            Place::Redirected(owner) => self.region_below_dname(zones, entry, name, owner),
-            Place::Node(node) if node.has_dname() && shows_dname => {
-                self.region_below_dname(zones, entry, name, node)
+        let addresses = || self.region_at(zones, entry, name, place, &mut { MAX_CHAIN });
+        match (place, rtype) {
+            (Place::Redirected(owner), _) => self.region_below_dname(zones, entry, name, owner),
+            (Place::Node(node), Rtype::DNAME | Rtype::ANY) if node.has_dname() => {
+                let below = self.region_below_dname(zones, entry, name, node);
+                if rtype == Rtype::ANY { below.min(addresses()) } else { below }
             }
-            _ => self.region_at(zones, entry, name, place, &mut { MAX_CHAIN }),
+            // RFC 6672 §3.3: what a wildcard makes of a DNAME is best not relied on.
+            (Place::Wildcard(node), Rtype::DNAME | Rtype::ANY) if node.has_dname() => Region::Own,
+            _ => addresses(),
         }
     }
 
@@ -153,7 +156,7 @@ impl Gate {
         if node.has_external_target() {
             let rrsets = [Rtype::HTTPS, Rtype::SVCB].into_iter().filter_map(|t| node.rrset(t));
             let targets = rrsets.flat_map(|rrset| rrset.rdata().filter_map(service_target));
-            for target in targets.filter(|target| !is_node_of(zones, entry, target)) {
+            for target in targets.filter(|target| !ends_in(zones, entry, target)) {
                 let region = self.region_of_target(zones, target, left);
                 strictest = Some(strictest.map_or(region, |known| known.min(region)));
                 if region == Region::Own {
@@ -188,10 +191,11 @@ fn redirected(name: &HashedName, owner: &Node<'_>, apex: &[u8]) -> Option<Vec<u8
     Name::from_wire(&target).map(|_| target)
 }
 
-fn is_node_of(zones: &ZoneTable, entry: &Entry, wire: &[u8]) -> bool {
+/// True for a name of the zone that has its addresses, if any, itself.
+fn ends_in(zones: &ZoneTable, entry: &Entry, wire: &[u8]) -> bool {
     HashedName::read(wire, zones.key()).is_some_and(|name| {
         zones.find(&name).is_some_and(|found| found.entry.id() == entry.id())
-            && matches!(entry.zone.locate(&name), Place::Node(_))
+            && matches!(entry.zone.locate(&name), Place::Node(node) if !node.is_alias())
     })
 }
 
