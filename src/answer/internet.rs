@@ -141,11 +141,12 @@ impl<'s> Walk<'s, '_, '_> {
     fn answer_hop(&mut self, hop: &Hop<'s>) -> Result<Option<Hop<'s>>, Full> {
         let gate = &self.state.gate;
         let place = hop.entry.zone.locate(&hop.name);
-        let column = gate.column(hop.entry, &hop.name);
+        let column = gate.column(hop.entry, &hop.name, &place);
         let mut verdict = column.own;
         if let Verdict::Blocked(_) = verdict {
+            let zones = &self.state.zones;
             verdict =
-                gate.verdict_by_region(&self.state.zones, column, hop.entry, &hop.name, &place);
+                gate.verdict_by_region(zones, column, hop.entry, &hop.name, &place, self.rtype);
         }
         if why::is_asked(hop, &place) {
             return why::answer(self, hop, column).map(|()| None);

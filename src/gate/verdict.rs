@@ -13,13 +13,44 @@ pub const MAX_CHAIN: usize = 16;
 impl Gate {
     /// The column that holds for a name: the zone's, or that of the nearest scope.
     #[inline]
-    pub fn column<'a>(&'a self, entry: &'a Entry, name: &HashedName) -> &'a Column {
-        if !entry.column.has_scopes {
-            return &entry.column;
+    pub fn column<'a>(
+        &'a self,
+        entry: &'a Entry,
+        name: &HashedName,
+        place: &Place<'_>,
+    ) -> &'a Column {
+        if entry.column.has_scopes { self.scoped_column(entry, name, place) } else { &entry.column }
+    }
+
+    /// A delegation or DNAME covers every name below it: what a resolver learns of it by one name,
+    /// it uses for all. So it is open only where its own name is, and no name below is blocked.
+    #[cold]
+    fn scoped_column<'a>(
+        &'a self,
+        entry: &'a Entry,
+        name: &HashedName,
+        place: &Place<'_>,
+    ) -> &'a Column {
+        let (Place::Delegated { delegation: owner, .. } | Place::Redirected(owner)) = place else {
+            return self.column_of(entry, name.as_wire());
+        };
+        let owner_len = owner.relative_name().len() + entry.zone.apex().len();
+        let owner = &name.as_wire()[name.as_wire().len() - owner_len..];
+        let column = self.column_of(entry, owner);
+        if !column.own.is_open() {
+            return column;
         }
+        let mut scopes = self.scopes(entry.zone.apex()).iter();
+        scopes
+            .find(|scope| !scope.column.own.is_open() && name::suffix_matches(&scope.name, owner))
+            .map_or(column, |scope| &scope.column)
+    }
+
+    /// The column of a name of the zone, in wire form and lower case.
+    fn column_of<'a>(&'a self, entry: &'a Entry, wire: &[u8]) -> &'a Column {
         self.scopes(entry.zone.apex())
             .iter()
-            .filter(|scope| name::suffix_matches(name.as_wire(), &scope.name))
+            .filter(|scope| name::suffix_matches(wire, &scope.name))
             .max_by_key(|scope| scope.name.len())
             .map_or(&entry.column, |scope| &scope.column)
     }
@@ -33,8 +64,9 @@ impl Gate {
         entry: &Entry,
         name: &HashedName,
         place: &Place<'_>,
+        rtype: Rtype,
     ) -> Verdict {
-        match self.region(zones, entry, name, place) {
+        match self.region(zones, entry, name, place, rtype) {
             Region::Own => column.own,
             Region::OtherMainland => column.other_mainland,
             Region::Overseas => Verdict::NotRequired,
@@ -49,41 +81,90 @@ impl Gate {
         entry: &Entry,
         name: &HashedName,
         place: &Place<'_>,
+        rtype: Rtype,
     ) -> Region {
-        let mut target = match self.step(entry, name, place) {
-            Step::At(region) => return region,
-            Step::To(target) => target,
+        let addresses = || self.region_at(zones, entry, name, place, &mut { MAX_CHAIN });
+        match (place, rtype) {
+            (Place::Redirected(owner), _) => self.region_below_dname(zones, entry, name, owner),
+            (Place::Node(node), Rtype::DNAME | Rtype::ANY) if node.has_dname() => {
+                let below = self.region_below_dname(zones, entry, name, node);
+                if rtype == Rtype::ANY { below.min(addresses()) } else { below }
+            }
+            // RFC 6672 §3.3: what a wildcard makes of a DNAME is best not relied on.
+            (Place::Wildcard(node), Rtype::DNAME | Rtype::ANY) if node.has_dname() => Region::Own,
+            _ => addresses(),
+        }
+    }
+
+    /// The DNAME is answered along with the name, and leads every other name below it on, too:
+    /// where one of them ends in the hosted zones says nothing of the others.
+    fn region_below_dname(
+        &self,
+        zones: &ZoneTable,
+        entry: &Entry,
+        name: &HashedName,
+        owner: &Node<'_>,
+    ) -> Region {
+        let is_hosted = |target: &[u8]| {
+            HashedName::read(target, zones.key()).is_none_or(|name| zones.find(&name).is_some())
         };
-        for _ in 0..MAX_CHAIN {
-            let Some(name) = HashedName::read(&target, zones.key()) else { return Region::Own };
-            let Some(found) = zones.find(&name) else { return self.external_region() };
-            let place = found.entry.zone.locate(&name);
-            target = match self.step(found.entry, &name, &place) {
-                Step::At(region) => return region,
-                Step::To(target) => target,
-            };
+        match redirected(name, owner, entry.zone.apex()) {
+            Some(target) if !is_hosted(&target) => self.external_region(),
+            _ => Region::Own,
         }
-        Region::Own
     }
 
-    fn step(&self, entry: &Entry, name: &HashedName, place: &Place<'_>) -> Step {
-        let apex = entry.zone.apex();
-        match place {
+    /// `left` counts the names that may still be looked at, whatever way leads there.
+    fn region_at(
+        &self,
+        zones: &ZoneTable,
+        entry: &Entry,
+        name: &HashedName,
+        place: &Place<'_>,
+        left: &mut usize,
+    ) -> Region {
+        let target = match place {
             Place::Node(node) | Place::Wildcard(node) => match node.rrset(Rtype::CNAME) {
-                Some(cname) => alias_target(&cname, apex).map_or(Step::At(Region::Own), Step::To),
-                None => Step::At(self.region_of_node(node)),
+                Some(cname) => alias_target(&cname, entry.zone.apex()),
+                None => return self.region_of_node(zones, entry, node, left),
             },
-            Place::Redirected(owner) => owner
-                .rrset(Rtype::DNAME)
-                .and_then(|dname| redirected(name, owner, apex, &dname))
-                .map_or(Step::At(Region::Own), Step::To),
-            Place::Delegated { .. } | Place::Missing => Step::At(Region::Own),
-        }
+            Place::Redirected(owner) => redirected(name, owner, entry.zone.apex()),
+            Place::Delegated { .. } | Place::Missing => None,
+        };
+        target.map_or(Region::Own, |target| self.region_of_target(zones, &target, left))
     }
 
-    fn region_of_node(&self, node: &Node<'_>) -> Region {
-        let external = node.has_external_target().then(|| self.external_region());
-        node.region().into_iter().chain(external).min().unwrap_or(Region::Own)
+    fn region_of_target(&self, zones: &ZoneTable, target: &[u8], left: &mut usize) -> Region {
+        let Some(name) = HashedName::read(target, zones.key()) else { return Region::Own };
+        let Some(found) = zones.find(&name) else { return self.external_region() };
+        if *left == 0 {
+            return Region::Own;
+        }
+        *left -= 1;
+        self.region_at(zones, found.entry, &name, &found.entry.zone.locate(&name), left)
+    }
+
+    /// A target within the zone is counted where its addresses are; it is gated where it stands.
+    fn region_of_node(
+        &self,
+        zones: &ZoneTable,
+        entry: &Entry,
+        node: &Node<'_>,
+        left: &mut usize,
+    ) -> Region {
+        let mut strictest = node.region();
+        if node.has_external_target() {
+            let rrsets = [Rtype::HTTPS, Rtype::SVCB].into_iter().filter_map(|t| node.rrset(t));
+            let targets = rrsets.flat_map(|rrset| rrset.rdata().filter_map(service_target));
+            for target in targets.filter(|target| !ends_in(zones, entry, target)) {
+                let region = self.region_of_target(zones, target, left);
+                strictest = Some(strictest.map_or(region, |known| known.min(region)));
+                if region == Region::Own {
+                    break;
+                }
+            }
+        }
+        strictest.unwrap_or(Region::Own)
     }
 
     fn external_region(&self) -> Region {
@@ -94,11 +175,6 @@ impl Gate {
     }
 }
 
-enum Step {
-    At(Region),
-    To(Vec<u8>),
-}
-
 /// The target of a CNAME record, in wire form.
 fn alias_target(cname: &Rrset<'_>, apex: &[u8]) -> Option<Vec<u8>> {
     let mut target = Vec::with_capacity(name::MAX_NAME_LEN);
@@ -106,16 +182,27 @@ fn alias_target(cname: &Rrset<'_>, apex: &[u8]) -> Option<Vec<u8>> {
     Some(target)
 }
 
-fn redirected(
-    name: &HashedName,
-    owner: &Node<'_>,
-    apex: &[u8],
-    dname: &Rrset<'_>,
-) -> Option<Vec<u8>> {
+/// What a DNAME makes of its owner, or of a name below.
+fn redirected(name: &HashedName, owner: &Node<'_>, apex: &[u8]) -> Option<Vec<u8>> {
+    let dname = owner.rrset(Rtype::DNAME)?;
     let owner_len = owner.relative_name().len() + apex.len();
-    let kept = &name.as_wire()[..name.as_wire().len() - owner_len];
+    let kept = &name.as_wire()[..name.as_wire().len().checked_sub(owner_len)?];
     let target = [kept, dname.rdata().next()?].concat();
     Name::from_wire(&target).map(|_| target)
+}
+
+/// True for a name of the zone that has its addresses, if any, itself.
+fn ends_in(zones: &ZoneTable, entry: &Entry, wire: &[u8]) -> bool {
+    HashedName::read(wire, zones.key()).is_some_and(|name| {
+        zones.find(&name).is_some_and(|found| found.entry.id() == entry.id())
+            && matches!(entry.zone.locate(&name), Place::Node(node) if !node.is_alias())
+    })
+}
+
+/// The target of HTTPS or SVCB RDATA, unless it is the owner itself.
+fn service_target(rdata: &[u8]) -> Option<&[u8]> {
+    let rest = rdata.get(2..)?;
+    rest.get(..name::name_len(rest)?).filter(|target| target.len() > 1)
 }
 
 /// Gives the bytes of a name that a block holds: its labels, then, where it ends in the pointer

@@ -162,8 +162,8 @@ impl Rebuild {
         }
         self.tell_verdict(zone.apex(), &before, &judged.column, taken);
         self.zones.set_column(id, judged.column);
-        self.note_due(id, &judged);
-        self.set_scopes(zone.apex(), judged);
+        // A zone that was exempt till now depends on no filing yet.
+        self.note_judged(id, zone.apex(), judged);
         true
     }
 

@@ -40,7 +40,7 @@ pub(super) mod flag {
     /// Two bits: a [`crate::region::Region`], or 3 for a name without addresses.
     pub(crate) const REGION: u16 = 0b11;
     pub(crate) const NO_ADDRESS: u16 = 3;
-    /// An HTTPS or SVCB record leads out of the zone.
+    /// An HTTPS or SVCB record leads out of the zone, or to an alias.
     pub(crate) const EXTERNAL_TARGET: u16 = 1 << 2;
     /// An NS target of this zone, all of whose addresses are this provider's nameservers'.
     pub(crate) const OUR_NAMESERVER: u16 = 1 << 3;
@@ -183,7 +183,7 @@ impl<'z> Node<'z> {
         }
     }
 
-    /// An HTTPS or SVCB record leads to a name outside the zone.
+    /// An HTTPS or SVCB record leads to a name outside the zone, or to an alias.
     pub fn has_external_target(&self) -> bool {
         self.flags() & flag::EXTERNAL_TARGET != 0
     }
@@ -287,7 +287,7 @@ impl<'z> Rrset<'z> {
     }
 
     /// RDATA of each record, in message form.
-    pub fn rdata(&self) -> impl Iterator<Item = &'z [u8]> {
+    pub fn rdata(&self) -> impl Iterator<Item = &'z [u8]> + use<'z> {
         let mut rest = self.records();
         std::iter::from_fn(move || {
             let len = usize::from(u16::from_be_bytes([*rest.get(10)?, *rest.get(11)?]));

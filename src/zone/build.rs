@@ -461,7 +461,7 @@ impl Builder {
         }
     }
 
-    /// Marks MX targets, and names whose HTTPS or SVCB records lead out of the zone.
+    /// Marks MX targets, and names whose HTTPS or SVCB records lead out of the zone, or may.
     fn mark_targets(&mut self, apex: &Name, records: &Records) {
         for record in records.iter() {
             let (target, mark) = match record.rtype {
@@ -475,7 +475,7 @@ impl Builder {
             let node = match mark {
                 flag::EXTERNAL_TARGET if target.len() == 1 => None,
                 // What a target within the zone has, is gated where it stands.
-                flag::EXTERNAL_TARGET if self.node_of(target, apex).is_some() => None,
+                flag::EXTERNAL_TARGET if self.is_end_of_chain(target, apex) => None,
                 flag::EXTERNAL_TARGET => self.node_of(record.owner, apex),
                 _ => self.node_of(target, apex),
             };
@@ -485,6 +485,11 @@ impl Builder {
                 self.block[at..at + 2].copy_from_slice(&flags.to_le_bytes());
             }
         }
+    }
+
+    /// True for a name of the zone that has its addresses, if any, itself.
+    fn is_end_of_chain(&self, target: &[u8], apex: &Name) -> bool {
+        self.node_of(target, apex).is_some_and(|node| self.nodes[node].flags & flag::ALIAS == 0)
     }
 
     fn negative_ttl(&self, records: &Records) -> u32 {

@@ -165,8 +165,8 @@ impl Explainer {
             return Ok(self.not_hosted(&asked, rtype, site_domain, answer));
         };
         let place = found.entry.zone.locate(&name);
-        let column = self.gate.column(found.entry, &name);
-        let region = self.gate.region(&table, found.entry, &name, &place);
+        let column = self.gate.column(found.entry, &name, &place);
+        let region = self.gate.region(&table, found.entry, &name, &place, rtype);
         let verdict = match (column.own, region) {
             (Verdict::Exempt, _) => Verdict::Exempt,
             (own, Region::Own) => own,
@@ -273,7 +273,7 @@ impl Explainer {
         loop {
             // The chain as it is behind the gate, so that each region can be told.
             let mut targets = Vec::new();
-            for rtype in [rtype, Rtype::A, Rtype::AAAA] {
+            for rtype in [rtype, Rtype::A, Rtype::AAAA, Rtype::HTTPS, Rtype::SVCB] {
                 targets.extend(self.ask(asked, rtype, Mode::Observe)?.answers);
             }
             let before = self.read.len();
@@ -393,6 +393,8 @@ fn told_place(place: &Place<'_>, apex: &[u8]) -> String {
 fn target_of(record: &Record) -> Option<Name> {
     let target = match &record.data {
         RData::CNAME(target) => &target.0,
+        RData::HTTPS(service) => &service.0.target_name,
+        RData::SVCB(service) => &service.target_name,
         _ => return None,
     };
     Name::from_wire(&target.to_bytes().ok()?)
