@@ -16,9 +16,9 @@ use beiand::master::{Reader, Records};
 use beiand::wire::{HashedName, Name, Rtype};
 use beiand::zone::{AddressClass, Builder, Column, Place, ZoneSet};
 use hickory_proto::op::{Message, ResponseCode};
-use memory::{Memory, World};
+use memory::{Filed, Memory, World};
 use proptest::prelude::*;
-use proptest::test_runner::{TestCaseError, TestRunner};
+use proptest::test_runner::{RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
 const NOTICE_IPV4: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 80);
 const NOTICE_IPV6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x80);
@@ -152,16 +152,17 @@ impl Case {
 
     /// What the memory knows of the world; later scopes of the same name win.
     fn world(&self) -> World {
+        let blocked = if self.is_filed_elsewhere { Filed::Elsewhere } else { Filed::Nowhere };
         let mut filed = BTreeMap::new();
         for (name, is_open) in &self.scopes {
-            filed.insert(format!("{name}.{DARK}"), *is_open);
+            let found = if *is_open { Filed::Here } else { blocked };
+            filed.insert(format!("{name}.{DARK}"), found);
         }
-        filed.insert(DARK.to_owned(), false);
-        filed.insert(OPEN.to_owned(), true);
+        filed.insert(DARK.to_owned(), blocked);
+        filed.insert(OPEN.to_owned(), Filed::Here);
         World {
             filed,
             apexes: ZONES.map(str::to_owned).into(),
-            other_mainland_is_open: self.is_filed_elsewhere,
             externals_are_open: self.externals_are_open,
         }
     }
@@ -365,11 +366,16 @@ fn holds(case: &Case, coverage: &mut Coverage) -> Result<(), TestCaseError> {
 fn nothing_of_a_blocked_name_leaks() {
     let coverage = std::cell::RefCell::new(Coverage::default());
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    let mut runner = TestRunner::new(ProptestConfig {
-        cases: cases.unwrap_or(200),
+    let config = ProptestConfig {
+        cases: cases.unwrap_or(300),
         failure_persistence: None,
         ..ProptestConfig::default()
-    });
+    };
+    // The same cases each time, so that what they reach does not hang on luck; others by hand.
+    let mut runner = match cases {
+        None => TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
+        Some(_) => TestRunner::new(config),
+    };
     let outcome = runner.run(&case(), |case| holds(&case, &mut coverage.borrow_mut()));
     if let Err(error) = outcome {
         panic!("{error}\n{runner}");

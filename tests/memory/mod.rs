@@ -28,15 +28,24 @@ pub fn is_ours(address: IpAddr) -> bool {
     address.to_string() == "192.0.2.53"
 }
 
+/// What the filing of a name opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filed {
+    /// Nothing in mainland China.
+    Nowhere,
+    /// Addresses of other providers.
+    Elsewhere,
+    /// Every address.
+    Here,
+}
+
 /// What is true of the names, told apart from what the server says.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct World {
     /// Names with the verdict that holds there and below, until the next.
-    pub filed: BTreeMap<String, bool>,
+    pub filed: BTreeMap<String, Filed>,
     /// Of the hosted zones.
     pub apexes: Vec<String>,
-    /// Addresses of other mainland providers are open at blocked names, too.
-    pub other_mainland_is_open: bool,
     /// Names that are not hosted here are open.
     pub externals_are_open: bool,
 }
@@ -46,21 +55,25 @@ impl World {
         self.apexes.iter().any(|apex| is_at_or_below(name, apex))
     }
 
-    /// The verdict for own addresses at this name.
+    /// True where the verdict for own addresses at this name is open.
     pub fn is_open(&self, name: &str) -> bool {
+        self.filed_for(name) == Filed::Here
+    }
+
+    pub fn filed_for(&self, name: &str) -> Filed {
         self.filed
             .iter()
             .filter(|(above, _)| is_at_or_below(name, above))
             .max_by_key(|(above, _)| above.len())
-            .is_some_and(|(_, is_open)| *is_open)
+            .map_or(Filed::Nowhere, |(_, filed)| *filed)
     }
+}
 
-    fn is_kept_back(&self, address: IpAddr) -> bool {
-        match region(address) {
-            Region::Own => !is_ours(address),
-            Region::OtherMainland => !self.other_mainland_is_open,
-            Region::Overseas => false,
-        }
+fn is_kept_back(filed: Filed, address: IpAddr) -> bool {
+    match region(address) {
+        Region::Own => filed != Filed::Here && !is_ours(address),
+        Region::OtherMainland => filed == Filed::Nowhere,
+        Region::Overseas => false,
     }
 }
 
@@ -91,10 +104,16 @@ impl Memory {
 
     /// The way from a blocked name to an address that is kept back from it, if there is one.
     pub fn way_round(&self, world: &World, name: &str) -> Option<String> {
-        self.follow(world, name, &mut BTreeSet::new())
+        self.follow(world, world.filed_for(name), name, &mut BTreeSet::new())
     }
 
-    fn follow(&self, world: &World, name: &str, seen: &mut BTreeSet<String>) -> Option<String> {
+    fn follow(
+        &self,
+        world: &World,
+        filed: Filed,
+        name: &str,
+        seen: &mut BTreeSet<String>,
+    ) -> Option<String> {
         if !seen.insert(name.to_owned()) {
             return None;
         }
@@ -114,7 +133,7 @@ impl Memory {
                     }
                     Fact::Dname(target) if name != owner => {
                         let kept = name.strip_suffix(owner.as_str()).expect("it is below");
-                        let found = self.follow(world, &format!("{kept}{target}"), seen);
+                        let found = self.follow(world, filed, &format!("{kept}{target}"), seen);
                         if let Some(way) = found {
                             return Some(on(format!("DNAME of {owner} → {way}")));
                         }
@@ -125,10 +144,14 @@ impl Memory {
         }
         for fact in self.0.get(name).into_iter().flatten() {
             let found = match fact {
-                Fact::Address(address) => world.is_kept_back(*address).then(|| address.to_string()),
+                Fact::Address(address) => {
+                    is_kept_back(filed, *address).then(|| address.to_string())
+                }
                 // Free by rule: who sets up a certificate needs them.
                 Fact::Cname(_) if has_free_label(name) && !world.is_open(name) => None,
-                Fact::Cname(target) | Fact::Service(target) => self.follow(world, target, seen),
+                Fact::Cname(target) | Fact::Service(target) => {
+                    self.follow(world, filed, target, seen)
+                }
                 Fact::Dname(_) | Fact::Delegation => None,
             };
             if let Some(way) = found {
