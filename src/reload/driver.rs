@@ -4,8 +4,10 @@
 //! wait that the Loader asked for. Nothing here knows what the files mean.
 
 use std::any::Any;
+use std::collections::HashSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -333,6 +335,12 @@ impl<L: Loader + 'static> Driver<L> {
     fn answer_waiting(&mut self) {
         let again = &self.again;
         let settled = [again.config, again.filings, again.zones].iter().all(Option::is_none);
+        let refused = match self.waiting.is_empty() {
+            true => Vec::new(),
+            false => {
+                catch_unwind(AssertUnwindSafe(|| self.loader.zones_refused())).unwrap_or_default()
+            }
+        };
         for mut waiting in std::mem::take(&mut self.waiting) {
             let took = waiting.since.elapsed();
             let end = match (waiting.panicked, settled) {
@@ -345,6 +353,13 @@ impl<L: Loader + 'static> Driver<L> {
                 }
             };
             waiting.taken.look_again = None;
+            // A file event may have been faster than the command.
+            waiting.taken.zones_refused = refused.len();
+            let told: HashSet<&PathBuf> =
+                waiting.taken.faults.iter().map(|fault| &fault.file).collect();
+            let untold: Vec<Fault> =
+                refused.iter().filter(|fault| !told.contains(&fault.file)).cloned().collect();
+            waiting.taken.faults.extend(untold);
             // Who asked may have gone away.
             let _ = waiting.reply.send(Outcome { taken: waiting.taken, end, took });
         }

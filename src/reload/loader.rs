@@ -45,6 +45,10 @@ pub trait Loader: Send {
     /// The instant of [`Loader::next_due`] has come: take the verdicts that change by `now`.
     fn due(&mut self, now: Instant) -> Taken;
 
+    /// What is wrong with each zone file whose present version is refused, one fault for each: who
+    /// waits for a reload is told of those that were refused before it, too.
+    fn zones_refused(&self) -> Vec<Fault>;
+
     /// The next instant at which some verdict changes by itself; asked after every call.
     fn next_due(&self) -> Option<Instant>;
 }

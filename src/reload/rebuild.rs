@@ -4,7 +4,7 @@
 //! Owns which zone a changed filing touches, and when a verdict changes by itself. What a verdict
 //! is, is [`crate::state::verdicts`]' business; when to look, the driver's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -89,6 +89,8 @@ pub struct Rebuild {
     /// The zones have been loaded once; queries are answered when the filings are, too.
     has_zones: bool,
     told_waiting: Option<feed::WaitingShrink>,
+    /// The zones whose file is refused as it stands, and the first reason.
+    refused: BTreeMap<Name, Fault>,
     generation: u64,
 }
 
@@ -108,6 +110,7 @@ impl Rebuild {
             due: BTreeSet::new(),
             has_zones: false,
             told_waiting: None,
+            refused: BTreeMap::new(),
             generation: 0,
         }
     }
@@ -246,6 +249,7 @@ impl Rebuild {
             match loaded {
                 Loaded::Gone => {}
                 Loaded::Zone { zone, faults, includes } => {
+                    self.refused.remove(&file.origin);
                     taken.faults.extend(faults);
                     self.files.note_includes(&file.origin, &includes);
                     if current != Some(&zone) {
@@ -254,6 +258,9 @@ impl Rebuild {
                     }
                 }
                 Loaded::Refused { faults, includes } => {
+                    if let Some(fault) = faults.iter().find(|fault| fault.is_error()) {
+                        self.refused.insert(file.origin.clone(), fault.clone());
+                    }
                     taken.faults.extend(faults);
                     taken.zones_refused += 1;
                     self.files.note_includes(&file.origin, &includes);
@@ -266,6 +273,7 @@ impl Rebuild {
     }
 
     fn remove_zone(&mut self, origin: &Name, now: Instant, taken: &mut Taken) {
+        self.refused.remove(origin);
         let Some(entry) = self.zones.get(origin).cloned() else { return };
         self.forget_sites(entry.id(), &entry.zone, now);
         Arc::make_mut(&mut self.gate).set_scopes(entry.zone.apex(), Vec::new());
@@ -490,6 +498,10 @@ impl Loader for Rebuild {
             self.publish();
         }
         taken
+    }
+
+    fn zones_refused(&self) -> Vec<Fault> {
+        self.refused.values().cloned().collect()
     }
 
     fn next_due(&self) -> Option<Instant> {

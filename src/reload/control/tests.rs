@@ -51,6 +51,10 @@ impl Loader for Fixed {
         Taken::default()
     }
 
+    fn zones_refused(&self) -> Vec<Fault> {
+        Vec::new()
+    }
+
     fn next_due(&self) -> Option<FilingInstant> {
         None
     }

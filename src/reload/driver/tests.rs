@@ -93,6 +93,10 @@ impl Loader for Noting {
         self.note(Call::Due(now))
     }
 
+    fn zones_refused(&self) -> Vec<Fault> {
+        Vec::new()
+    }
+
     fn next_due(&self) -> Option<Instant> {
         *lock(&self.due)
     }
