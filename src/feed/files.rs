@@ -70,6 +70,18 @@ pub(super) struct Folder {
     pub(super) unreadable: Vec<(PathBuf, io::Error)>,
     /// Folders with a `.hold` in them.
     pub(super) on_hold: Vec<PathBuf>,
+    /// What a `.hold` means to whoever asks.
+    pub(super) hold: Hold,
+}
+
+/// What is made of a `.hold`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// Nothing is taken in from the folder.
+    #[default]
+    Heed,
+    /// There is nothing yet that could go on being served.
+    PassOver,
 }
 
 impl Folder {

@@ -5,6 +5,7 @@
 //! is, is [`crate::state::verdicts`]' business; when to look, the driver's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use hashbrown::HashTable;
 use super::hold;
 use super::loader::{Loader, Shrink, Taken};
 use super::read_zones::{Loaded, read_zones};
-use super::scope::Scope;
+use super::scope::{Closed, Scope};
 use super::watch::Watched;
 use super::zone_files::{ZoneFile, ZoneFiles};
 use crate::answer::Identity;
@@ -245,6 +246,13 @@ impl Rebuild {
         let classify = self.settings.classifier();
         let loaded = read_zones(changed, &self.settings.zones, self.zones.key(), &classify);
         for (file, loaded) in changed.iter().zip(loaded) {
+            // The first look takes everything as it stands.
+            if self.has_zones
+                && let Some(wait) = self.files.put_off_if_written(file)
+            {
+                taken.look_again = Some(taken.look_again.map_or(wait, |other| other.min(wait)));
+                continue;
+            }
             let current = self.zones.get(&file.origin).map(|entry| &entry.zone);
             match loaded {
                 Loaded::Gone => {}
@@ -430,20 +438,19 @@ impl Loader for Rebuild {
         taken
     }
 
-    fn filings(
-        &mut self,
-        scope: &Scope,
-        closed: &[PathBuf],
-        shrink: Shrink,
-        now: Instant,
-    ) -> Taken {
+    fn filings(&mut self, scope: &Scope, closed: &[Closed], shrink: Shrink, now: Instant) -> Taken {
         let mut taken = Taken::default();
         let scope = match scope {
             Scope::All => feed::Scope::All,
             Scope::Nothing => feed::Scope::All,
             Scope::Paths(paths) => feed::Scope::Paths(paths.iter().cloned().collect()),
         };
-        let hints: Vec<Hint> = closed.iter().cloned().map(Hint::Closed).collect();
+        let holds = |closed: &&Closed| {
+            // A folder stands for all below, whatever happened to it since.
+            fs::metadata(&closed.path).is_ok_and(|found| found.is_dir() || closed.holds_for(&found))
+        };
+        let hints: Vec<Hint> =
+            closed.iter().filter(holds).map(|closed| Hint::Closed(closed.path.clone())).collect();
         let shrink = match shrink {
             Shrink::Accept => feed::Shrink::Accept,
             Shrink::Refuse => feed::Shrink::Guard,
@@ -465,7 +472,7 @@ impl Loader for Rebuild {
         taken
     }
 
-    fn zones(&mut self, scope: &Scope, closed: &[PathBuf], now: Instant) -> Taken {
+    fn zones(&mut self, scope: &Scope, closed: &[Closed], now: Instant) -> Taken {
         let mut taken = Taken::default();
         let scan = self.files.scan(scope, closed);
         taken.faults.extend(scan.faults);

@@ -13,14 +13,14 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
 use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::hold::HOLD_FILE;
 use super::origin::is_ignored;
-use super::scope::{Batch, Scope};
+use super::scope::{Batch, Closed, Scope};
 
 /// A batch is ripe when no event has come for so long,
 const QUIET: Duration = Duration::from_millis(5);
@@ -80,8 +80,10 @@ struct Raw {
     last: Option<Instant>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Touch {
+    /// When it was last seen.
+    at: SystemTime,
     /// The last thing seen makes the file whole: closed after writing, or renamed into place.
     whole: bool,
     /// It may be a new folder.
@@ -243,7 +245,7 @@ impl Watch {
             if is_above(root) || data_of.is_some_and(|folder| is_strictly_below(root, folder)) {
                 *scope = Scope::All;
                 if touch.whole {
-                    batch.closed_after_write.push(root.clone());
+                    batch.closed_after_write.push(Closed { path: root.clone(), at: touch.at });
                 }
                 watch_above.push(root.clone());
                 watch_below.push(root.clone());
@@ -263,14 +265,16 @@ impl Watch {
                     } else {
                         scope.add(folder.to_owned());
                     }
-                    batch.closed_after_write.push(folder.to_owned());
+                    let closed = Closed { path: folder.to_owned(), at: touch.at };
+                    batch.closed_after_write.push(closed);
                     if is_data_link {
                         watch_below.push(folder.to_owned());
                     }
                 } else if !is_ignored(name) {
                     scope.add(path.clone());
                     if touch.whole {
-                        batch.closed_after_write.push(path.clone());
+                        let closed = Closed { path: path.clone(), at: touch.at };
+                        batch.closed_after_write.push(closed);
                     }
                     if touch.appeared && path.is_dir() {
                         watch_below.push(path.clone());
@@ -374,7 +378,11 @@ impl Raw {
                 let mut any = false;
                 for path in paths {
                     any = true;
-                    fold(self.touched.entry(path).or_default());
+                    let at = SystemTime::now();
+                    let unseen = Touch { at, whole: false, appeared: false };
+                    let touch = self.touched.entry(path).or_insert(unseen);
+                    touch.at = at;
+                    fold(touch);
                 }
                 if !any {
                     return false;
@@ -409,10 +417,10 @@ fn meaning(kind: &EventKind) -> Option<fn(&mut Touch)> {
             Some(|touch| touch.whole = false)
         }
         EventKind::Modify(ModifyKind::Name(_)) => {
-            Some(|touch| *touch = Touch { whole: true, appeared: true })
+            Some(|touch| (touch.whole, touch.appeared) = (true, true))
         }
         EventKind::Create(CreateKind::Folder) => Some(|touch| touch.appeared = true),
-        EventKind::Create(_) => Some(|touch| *touch = Touch { whole: false, appeared: true }),
+        EventKind::Create(_) => Some(|touch| (touch.whole, touch.appeared) = (false, true)),
         EventKind::Modify(ModifyKind::Metadata(_)) => Some(|_| {}),
         EventKind::Modify(_) | EventKind::Any | EventKind::Other => {
             Some(|touch| touch.whole = false)
@@ -478,7 +486,7 @@ mod tests {
             let batch = watch.take();
             assert_eq!(batch.zones, Scope::Paths([path.clone()].into()));
             assert!(batch.filings.is_nothing() && !batch.config);
-            batch.closed_after_write
+            batch.closed_after_write.into_iter().map(|closed| closed.path).collect::<Vec<_>>()
         };
         let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
         assert_eq!(take_after(&[WRITTEN, CLOSED]), std::slice::from_ref(&path));

@@ -55,14 +55,17 @@ fn no_query_is_lost_and_no_answer_wrong_while_all_files_change() {
         }
     }
     let took = begun.elapsed();
+    files.stop_churning();
     clients.stop();
     println!("over UDP: {}", figures(&clients.udp));
     println!("over TCP: {}", figures(&clients.tcp));
     println!(
-        "in {:.1} s: {} changes in {rounds} rounds, {} of them known by `reload --wait`",
+        "in {:.1} s: {} changes in {rounds} rounds, {} of them known by `reload --wait`; {} more \
+         beside them",
         took.as_secs_f64(),
         files.changes,
-        files.reloads
+        files.reloads,
+        files.churned.load(Ordering::Relaxed)
     );
     for seen in [&clients.udp, &clients.tcp] {
         let of = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);

@@ -3,8 +3,10 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::common::{PATIENCE, Record, Server, Site, append, exchange, replace, rewrite};
@@ -42,6 +44,16 @@ struct Things {
     filed_mapped: usize,
     filed_shrinking: usize,
     filed_gone: usize,
+    churned: Churned,
+}
+
+/// What a thread of its own changes all the time, and waits for nothing.
+#[derive(Clone)]
+struct Churned {
+    renamed: Vec<usize>,
+    in_place: Vec<usize>,
+    filed_renamed: usize,
+    filed_in_place: usize,
 }
 
 /// The folder, the server, and what has been done.
@@ -52,9 +64,21 @@ pub struct Files {
     pub changes: u64,
     /// Those of them that `beiand reload --wait` told of.
     pub reloads: u64,
+    /// Versions that were written without waiting for any.
+    pub churned: Arc<AtomicU64>,
     /// What is being done.
     pub doing: &'static str,
     things: Things,
+    churn: Option<JoinHandle<()>>,
+    stop: Arc<AtomicBool>,
+    /// Held while the folders stand where they should.
+    in_place: Arc<Mutex<()>>,
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        self.stop_churning();
+    }
 }
 
 fn things(world: &mut World) -> Things {
@@ -81,6 +105,12 @@ fn things(world: &mut World) -> Things {
         filed_mapped: add(Kind::Filed, "filed-mapped"),
         filed_shrinking: add(Kind::Filed, "filed-shrinking"),
         filed_gone: add(Kind::Filed, "filed-gone"),
+        churned: Churned {
+            renamed: (0..4).map(|n| add(Kind::Zone, &format!("churn-renamed{n}"))).collect(),
+            in_place: (0..4).map(|n| add(Kind::Zone, &format!("churn-in-place{n}"))).collect(),
+            filed_renamed: add(Kind::Filed, "filed-churn-renamed"),
+            filed_in_place: add(Kind::Filed, "filed-churn-in-place"),
+        },
     }
 }
 
@@ -147,12 +177,48 @@ impl Files {
             world,
             changes: 0,
             reloads: 0,
+            churned: Arc::default(),
             doing: "nothing",
             things,
+            churn: None,
+            stop: Arc::default(),
+            in_place: Arc::default(),
         };
         files.reloaded(0);
         files.changes = 0;
+        files.start_churning();
         files
+    }
+
+    fn start_churning(&mut self) {
+        let (world, things) = (Arc::clone(&self.world), self.things.churned.clone());
+        let (stop, count) = (Arc::clone(&self.stop), Arc::clone(&self.churned));
+        let folder = self.path("");
+        let in_place = Arc::clone(&self.in_place);
+        let pid = self.server.pid();
+        self.churn = Some(std::thread::spawn(move || {
+            for round in 0_u32.. {
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                let standing = in_place.lock();
+                count.fetch_add(churn(&world, &things, &folder, round), Ordering::Relaxed);
+                drop(standing);
+                if round % 4 == 0 {
+                    // SAFETY: kill(2) takes two integers; the server outlives this thread.
+                    unsafe { libc::kill(pid as libc::pid_t, libc::SIGHUP) };
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }));
+    }
+
+    /// Ends the thread that changes files all the time.
+    pub fn stop_churning(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(churn) = self.churn.take() {
+            churn.join().expect("the churning thread does not panic");
+        }
     }
 
     /// Each way once, and `stop` is asked between two.
@@ -357,10 +423,13 @@ impl Files {
         let (zone, filed) = (self.things.renamed, self.things.filed_renamed);
         for (root, thing) in [("zones", zone), ("filings", filed)] {
             let (folder, away) = (self.path(root), self.path(&format!("{root}.away")));
+            let in_place = Arc::clone(&self.in_place);
+            let standing = in_place.lock();
             fs::rename(&folder, &away).expect("a rename");
             let ran = self.server.reload(&[]);
             assert_ne!(ran.code, 0, "the operator is told that {root} is gone: {ran}");
             fs::rename(&away, &folder).expect("a rename");
+            drop(standing);
             self.server.signal(libc::SIGHUP);
             match thing == zone {
                 true => self.zone_renamed_over(),
@@ -512,7 +581,8 @@ impl Files {
         for thing in pair {
             let origin = self.origin(thing);
             let text = line(origin, self.world.things[thing].version() + 1);
-            replace(&self.path(&format!("filings/held/{origin}.ndjson")), &text);
+            let path = self.path(&format!("filings/held/{origin}.ndjson"));
+            if thing == pair[0] { replace(&path, &text) } else { rewrite(&path, &text) }
         }
         self.others_change();
         for thing in pair {
@@ -564,6 +634,29 @@ impl Files {
         replace(&path, &text);
         self.taken_in(thing);
     }
+}
+
+/// Changes one zone and one filing by rename, and one of each in place; tells how many versions.
+fn churn(world: &World, things: &Churned, folder: &Path, round: u32) -> u64 {
+    let next = |thing: usize| {
+        let version = world.things[thing].begin();
+        (&world.things[thing].origin, version)
+    };
+    let pick = |things: &[usize]| things[round as usize % things.len()];
+    let (origin, version) = next(pick(&things.renamed));
+    replace(&folder.join(format!("zones/{origin}.zone")), &zone_of(origin, version));
+    let (origin, version) = next(pick(&things.in_place));
+    // By several writes, as whoever writes more than a buffer holds.
+    let mut file = File::create(folder.join(format!("zones/{origin}.zone"))).expect("the file");
+    for part in zone_of(origin, version).split_inclusive('\n') {
+        file.write_all(part.as_bytes()).expect("a write");
+    }
+    drop(file);
+    let (origin, version) = next(things.filed_renamed);
+    replace(&folder.join(format!("filings/{origin}.ndjson")), &line(origin, version));
+    let (origin, version) = next(things.filed_in_place);
+    rewrite(&folder.join(format!("filings/{origin}.ndjson")), &line(origin, version));
+    4
 }
 
 fn write_pair(site: &Site, folder: &str, first: &str, version: u32) {
