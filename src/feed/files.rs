@@ -49,6 +49,12 @@ impl Stat {
         since(self.modified, now)
     }
 
+    /// Whether it has not been written to since, by the system's own time of the last change.
+    pub(super) fn is_as_it_was(&self, at: SystemTime) -> bool {
+        let at = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
+        u128::try_from(self.changed).unwrap_or(0) <= at
+    }
+
     /// Written to so recently that a write still to come may leave the same times behind: file
     /// systems count time in ticks of some milliseconds.
     pub(super) fn may_hide_a_write(&self, now: SystemTime) -> bool {

@@ -267,7 +267,7 @@ impl Feed {
     fn writers(&self, hints: &[Hint]) -> HashMap<PathBuf, Writer> {
         let told = hints.iter().filter_map(|hint| {
             let (path, writer) = match hint {
-                Hint::Closed(path) | Hint::Renamed(path) => (path, Writer::Done),
+                Hint::Closed(path, at) => (path, Writer::Done(*at)),
                 Hint::Writing(path) => (path, Writer::Writing),
             };
             Some((self.relative(path)?, writer))

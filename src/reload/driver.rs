@@ -11,12 +11,12 @@ use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant as Monotonic};
+use std::time::{Duration, Instant as Monotonic, SystemTime};
 
 use super::clock::Clock;
 use super::hold;
 use super::loader::{Loader, Shrink, Taken};
-use super::scope::{Batch, Scope};
+use super::scope::{Batch, Closed, Scope};
 use super::watch::{Mode, Watch};
 use crate::fault::{Fault, Severity};
 use crate::filing::Instant;
@@ -32,6 +32,8 @@ const POLL_SHARE_WITHOUT_EVENTS: u32 = 20;
 const CLOCK_LOOK: Duration = Duration::from_secs(1);
 /// Who waits for a reload is told after so long that something is still put off.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// No look at everything takes so long.
+const LONGEST_PASS: Duration = Duration::from_secs(600);
 /// Faults that one reload logs one by one.
 const MAX_LOGGED_FAULTS: usize = 100;
 
@@ -269,7 +271,9 @@ impl<L: Loader + 'static> Driver<L> {
         let begun = Monotonic::now();
         let is_ripe = |at: Option<Monotonic>| at.is_some_and(|at| at <= begun);
         let mut all = Taken::default();
-        let closed = std::mem::take(&mut batch.closed_after_write);
+        let mut closed = std::mem::take(&mut batch.closed_after_write);
+        let later = SystemTime::now() + LONGEST_PASS;
+        closed.extend(self.watch.held().map(|path| Closed { path: path.clone(), at: later }));
 
         if batch.config || is_ripe(self.again.config) {
             let taken = self.call("config", |loader, now| loader.config(now));

@@ -5,7 +5,6 @@
 //! is, is [`crate::state::verdicts`]' business; when to look, the driver's.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -445,12 +444,8 @@ impl Loader for Rebuild {
             Scope::Nothing => feed::Scope::All,
             Scope::Paths(paths) => feed::Scope::Paths(paths.iter().cloned().collect()),
         };
-        let holds = |closed: &&Closed| {
-            // A folder stands for all below, whatever happened to it since.
-            fs::metadata(&closed.path).is_ok_and(|found| found.is_dir() || closed.holds_for(&found))
-        };
         let hints: Vec<Hint> =
-            closed.iter().filter(holds).map(|closed| Hint::Closed(closed.path.clone())).collect();
+            closed.iter().map(|closed| Hint::Closed(closed.path.clone(), closed.at)).collect();
         let shrink = match shrink {
             Shrink::Accept => feed::Shrink::Accept,
             Shrink::Refuse => feed::Shrink::Guard,

@@ -8,7 +8,7 @@
 //! Not seen by events: writes from another machine, and to files that only a symbolic link in a
 //! watched folder leads to (a Kubernetes `..data` swap is seen). The driver's poll is for these.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
 use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::hold::HOLD_FILE;
+use super::hold::{HOLD_FILE, is_held};
 use super::origin::is_ignored;
 use super::scope::{Batch, Closed, Scope};
 
@@ -66,6 +66,8 @@ pub struct Watch {
     mode: Mode,
     /// The folders by their real path, each with the paths by which we know it.
     known_as: HashMap<PathBuf, Vec<PathBuf>>,
+    /// Folders in which a `.hold` was seen and not seen to go.
+    held: BTreeSet<PathBuf>,
     rescan_not_before: Option<Instant>,
     rescan_wait: Duration,
 }
@@ -118,6 +120,7 @@ impl Watch {
             watcher,
             mode,
             known_as: HashMap::new(),
+            held: BTreeSet::new(),
             rescan_not_before: None,
             rescan_wait: FIRST_RESCAN_WAIT,
         };
@@ -128,6 +131,12 @@ impl Watch {
     /// What is watched.
     pub fn watched(&self) -> &Watched {
         &self.watched
+    }
+
+    /// The folders that are held back as far as is known. A look at everything may find one free
+    /// before its event says so: then all that stands below is whole.
+    pub fn held(&self) -> impl Iterator<Item = &PathBuf> {
+        self.held.iter()
     }
 
     /// Whether events can be relied upon.
@@ -192,7 +201,12 @@ impl Watch {
             self.limit_reached();
         }
         let mut batch = Batch::default();
-        for (path, touch) in std::mem::take(&mut raw.touched) {
+        for (path, mut touch) in std::mem::take(&mut raw.touched) {
+            if touch.whole && touch.at.elapsed().is_ok_and(|quiet| quiet < QUIET) {
+                // The next writer's first event may be on its way.
+                lock(&self.raw).put_back(&path, touch, now);
+                touch.whole = false;
+            }
             for path in self.known_paths(&path) {
                 self.sort_in(path, touch, &mut batch);
             }
@@ -260,6 +274,11 @@ impl Watch {
                     continue;
                 } else if is_data_link || name == OsStr::new(HOLD_FILE) {
                     let Some(folder) = path.parent() else { continue };
+                    if is_held(folder) {
+                        self.held.insert(folder.to_owned());
+                    } else {
+                        self.held.remove(folder);
+                    }
                     if folder == root {
                         *scope = Scope::All;
                     } else {
@@ -367,6 +386,13 @@ impl Watch {
 }
 
 impl Raw {
+    /// Keeps a touch for the next batch, unless there is a newer one.
+    fn put_back(&mut self, path: &Path, touch: Touch, now: Instant) {
+        self.touched.entry(path.to_owned()).or_insert(touch);
+        self.first.get_or_insert(now);
+        self.last.get_or_insert(now);
+    }
+
     /// Takes one event in; true where it is the first since the last batch.
     fn note(&mut self, event: notify::Result<Event>) -> bool {
         match event {
@@ -470,6 +496,13 @@ mod tests {
         lock(&watch.raw).note(Ok(Event::new(kind).add_path(path.to_owned())));
     }
 
+    fn take_ripe(watch: &mut Watch) -> Batch {
+        while watch.ripe_in().is_some_and(|wait| !wait.is_zero()) {
+            std::thread::yield_now();
+        }
+        watch.take()
+    }
+
     fn lose_events(watch: &Watch) {
         lock(&watch.raw).note(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)));
     }
@@ -483,7 +516,7 @@ mod tests {
         let path = temp.path().join("zones/a.zone");
         let mut take_after = |kinds: &[EventKind]| {
             kinds.iter().for_each(|kind| note(&watch, *kind, &path));
-            let batch = watch.take();
+            let batch = take_ripe(&mut watch);
             assert_eq!(batch.zones, Scope::Paths([path.clone()].into()));
             assert!(batch.filings.is_nothing() && !batch.config);
             batch.closed_after_write.into_iter().map(|closed| closed.path).collect::<Vec<_>>()
@@ -496,6 +529,19 @@ mod tests {
     }
 
     #[test]
+    fn a_file_closed_this_very_moment_is_whole_in_the_next_batch() {
+        let (temp, mut watch) = watch();
+        let path = temp.path().join("zones/a.zone");
+        note(&watch, CLOSED, &path);
+        let batch = watch.take();
+        assert_eq!(batch.zones, Scope::Paths([path.clone()].into()));
+        assert!(batch.closed_after_write.is_empty());
+        let batch = take_ripe(&mut watch);
+        assert_eq!(batch.closed_after_write.len(), 1);
+        assert!(watch.ripe_in().is_none());
+    }
+
+    #[test]
     fn lost_events_mean_a_look_at_everything_and_the_next_such_look_waits() {
         let (temp, mut watch) = watch();
         lose_events(&watch);
@@ -504,7 +550,7 @@ mod tests {
         assert!(watch.ripe_in().is_some_and(|wait| wait > LONGEST_WAIT));
         // What was not lost does not wait with it.
         let path = temp.path().join("zones/a.zone");
-        note(&watch, CLOSED, &path);
+        note(&watch, WRITTEN, &path);
         assert!(watch.ripe_in().is_some_and(|wait| wait <= LONGEST_WAIT));
         assert_eq!(watch.take().zones, Scope::Paths([path].into()));
         assert!(watch.ripe_in().is_some_and(|wait| wait > LONGEST_WAIT));
