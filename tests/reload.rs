@@ -353,6 +353,20 @@ fn a_bad_zone_keeps_its_last_good_version_and_stops_no_other() {
 }
 
 #[test]
+fn a_zone_refused_before_the_command_came_is_told_all_the_same() {
+    let server = filed();
+    let mark = server.log_mark();
+    server.site.zone("site.example", "@ A 192.0.2.99\nwww A 192.0.2.300\n");
+    // By its event.
+    server.logged(mark, |e| e["fields"]["zones_refused"] == 1);
+    let ran = server.reload(&[]);
+    assert_eq!(ran.code, 1, "what stands on disk is not being answered: {ran}");
+    assert!(format!("{ran}").contains("site.example.zone:7"), "{ran}");
+    server.site.zone("site.example", "@ A 192.0.2.99\n");
+    server.reloaded();
+}
+
+#[test]
 fn an_included_file_is_part_of_its_zone() {
     let server = filed();
     let part = server.site.path("zones/parts/hosts.inc");

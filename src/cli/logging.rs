@@ -7,14 +7,37 @@ use std::panic::{self, PanicHookInfo};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use super::log_sink::Sink;
 use super::show::Colour;
 use crate::config::{Log, LogFormat, LogLevel};
 
+/// The log that was started. Dropping it writes the last events.
+#[derive(Debug)]
+pub struct Started(Sink);
+
+impl Started {
+    /// Has a thread write the events from now on, so that no other waits for the log's reader.
+    pub fn detach(&self) {
+        if let Err(error) = self.0.detach() {
+            tracing::warn!(%error, "no thread for the log: a slow reader of it may hold others up");
+        }
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        self.0.flush_briefly();
+    }
+}
+
 /// Starts the log, for the whole process. `RUST_LOG` comes before the configured level; one that
 /// cannot be read is told and left out.
-pub fn start(log: Log) {
+pub fn start(log: Log) -> Started {
     let (filter, bad) = filter(log.level, std::env::var("RUST_LOG").ok().as_deref());
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let sink = Sink::to_stderr();
+    // It would tell them by `eprintln!`, which panics where standard error is the trouble.
+    let builder = tracing_subscriber::fmt().log_internal_errors(false);
+    let builder = builder.with_env_filter(filter).with_writer(sink.clone());
     // A log that was started before, as in tests of one process, stays.
     let _ = match log.format {
         LogFormat::Human => {
@@ -26,6 +49,7 @@ pub fn start(log: Log) {
     if let Some((text, problem)) = bad {
         tracing::warn!(RUST_LOG = text, problem, "RUST_LOG is not understood and left out");
     }
+    Started(sink)
 }
 
 /// Has every panic logged as an event, on one line, like everything else.
@@ -130,7 +154,7 @@ mod tests {
         if std::env::var_os(CHILD).is_none() {
             return;
         }
-        start(Log { format: LogFormat::Json, level: LogLevel::Info });
+        let _started = start(Log { format: LogFormat::Json, level: LogLevel::Info });
         log_panics();
         let worker = std::thread::Builder::new().name("worker-7".to_owned());
         let answer = 43;

@@ -21,6 +21,7 @@ pub mod check;
 pub mod control;
 pub mod explain;
 pub mod limits;
+mod log_sink;
 pub mod logging;
 pub mod privileges;
 pub mod serve;

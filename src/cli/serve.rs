@@ -30,7 +30,7 @@ const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Serves until a signal asks to stop.
 pub fn run(config: &Config) -> Result<Exit, Failure> {
-    logging::start(config.log);
+    let log = logging::start(config.log);
     logging::log_panics();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -48,6 +48,7 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
         privileges::become_user(user, config.server.group.as_deref())?;
         tracing::info!(user, "gave up root's rights");
     }
+    log.detach();
     let mut signals = Signals::install()?;
     let shared = Arc::new(Shared::new(State::default()));
     let running = bound.run(Arc::clone(&shared)).map_err(Failure::io("starting the threads"))?;

@@ -37,10 +37,9 @@ pub enum Scope {
 /// What the watcher knows of the writer of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Hint {
-    /// It has closed the file.
-    Closed(PathBuf),
-    /// The file was moved to this path, so it is whole.
-    Renamed(PathBuf),
+    /// It was seen at this time that the file is whole: closed, or moved to this path. Of a folder:
+    /// that all files below are.
+    Closed(PathBuf, SystemTime),
     /// It has made the file, or written to it, and not closed it yet.
     Writing(PathBuf),
 }

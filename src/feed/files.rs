@@ -49,6 +49,12 @@ impl Stat {
         since(self.modified, now)
     }
 
+    /// Whether it has not been written to since, by the system's own time of the last change.
+    pub(super) fn is_as_it_was(&self, at: SystemTime) -> bool {
+        let at = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
+        u128::try_from(self.changed).unwrap_or(0) <= at
+    }
+
     /// Written to so recently that a write still to come may leave the same times behind: file
     /// systems count time in ticks of some milliseconds.
     pub(super) fn may_hide_a_write(&self, now: SystemTime) -> bool {
@@ -70,6 +76,18 @@ pub(super) struct Folder {
     pub(super) unreadable: Vec<(PathBuf, io::Error)>,
     /// Folders with a `.hold` in them.
     pub(super) on_hold: Vec<PathBuf>,
+    /// What a `.hold` means to whoever asks.
+    pub(super) hold: Hold,
+}
+
+/// What is made of a `.hold`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// Nothing is taken in from the folder.
+    #[default]
+    Heed,
+    /// There is nothing yet that could go on being served.
+    PassOver,
 }
 
 impl Folder {

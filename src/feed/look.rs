@@ -19,7 +19,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::change::{FeedSettings, Moment};
 use super::files::Stat;
@@ -103,7 +103,8 @@ pub(super) struct Version {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Writer {
     Unknown,
-    Done,
+    /// Seen at this time.
+    Done(SystemTime),
     Writing,
 }
 
@@ -153,7 +154,8 @@ impl<'a> Looker<'a> {
         }
         let stat = Stat::of(&metadata);
         let quiet_for = source.quiet_for(&stat, writer, self.now);
-        let settled = writer == Writer::Done || quiet_for >= self.settings.settle;
+        let is_closed = matches!(writer, Writer::Done(at) if stat.is_as_it_was(at));
+        let settled = is_closed || quiet_for >= self.settings.settle;
         let wait = self.settings.settle.saturating_sub(quiet_for).max(Duration::from_millis(1));
         let unsettled = Look::Unsettled { stat, wait };
 
@@ -229,11 +231,16 @@ impl<'a> Looker<'a> {
         };
         let after = Stat::of(&file.metadata()?);
         let grew = after != stat;
-        if grew
-            && !(after.size >= stat.size
-                && reading.mark.is_prefix_of(&file, Thoroughly::Sampled)?)
-        {
-            return Ok(unsettled);
+        if grew {
+            // Appended to, and nothing else: what was read is all that stood there before, up to
+            // the end of a line, and stands there still.
+            let is_all = reading.mark.size == stat.size && after.size >= stat.size;
+            if !is_all
+                || !reading.mark.is_prefix_of(&file, Thoroughly::Sampled)?
+                || !reading.mark.is_followed_by_line(&file)?
+            {
+                return Ok(unsettled);
+            }
         }
         let before = match (&source.taken, rest) {
             (Some(taken), Rest::Stays) => taken.count,
@@ -275,7 +282,7 @@ impl Source {
         };
         match writer {
             Writer::Writing => seen,
-            Writer::Unknown | Writer::Done => seen.max(stat.quiet_for(now.wall)),
+            Writer::Unknown | Writer::Done(_) => seen.max(stat.quiet_for(now.wall)),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::change::{
     Changed, FeedChange, FeedSettings, FeedStats, Hint, Moment, Scope, ShownRecord, Shrink,
     WaitingShrink,
 };
-use super::files::{Folder, HOLD};
+use super::files::{Folder, HOLD, Hold};
 use super::look::{Look, Looker, Reconsider, Source, Taken, Version, Waiting, Writer};
 use super::read::Texts;
 use super::rows::Format;
@@ -54,6 +54,7 @@ impl Feed {
         };
         let mut folder = Folder::look(&feed.settings.path);
         let on_hold = std::mem::take(&mut folder.on_hold);
+        folder.hold = Hold::PassOver;
         let mut change = feed.take_in(folder, None, &[], Shrink::Accept, now);
         change.faults.extend(on_hold.iter().map(|held| {
             Fault::of_file(
@@ -153,8 +154,7 @@ impl Feed {
             if metadata.is_dir() {
                 return None;
             }
-            let held = relative.ancestors().skip(1).any(|dir| root.join(dir).join(HOLD).exists());
-            if held {
+            if self.is_held(&relative) {
                 return None;
             }
             if Format::of(&relative).is_some() {
@@ -164,6 +164,12 @@ impl Feed {
         files.sort_unstable();
         files.dedup();
         Some(files)
+    }
+
+    /// Whether a `.hold` stands above the file; the path is relative to the folder.
+    fn is_held(&self, relative: &Path) -> bool {
+        let root = &self.settings.path;
+        relative.ancestors().skip(1).any(|dir| root.join(dir).join(HOLD).exists())
     }
 
     fn relative(&self, path: &Path) -> Option<PathBuf> {
@@ -202,7 +208,11 @@ impl Feed {
             Shrink::Accept => Reconsider::Yes,
             Shrink::Guard => Reconsider::No,
         };
-        let plans = self.look_at(&paths, &writers, reconsider, now, &mut round);
+        let mut plans = self.look_at(&paths, &writers, reconsider, now, &mut round);
+        if folder.hold == Hold::Heed {
+            // Set since the folder was looked at: what was read may be half of what it holds back.
+            plans.retain(|plan| !self.is_held(&plan.path));
+        }
         self.carry_out(plans, shrink, now, &mut round);
 
         // What waits may now stand in a file that has just been taken in.
@@ -257,7 +267,7 @@ impl Feed {
     fn writers(&self, hints: &[Hint]) -> HashMap<PathBuf, Writer> {
         let told = hints.iter().filter_map(|hint| {
             let (path, writer) = match hint {
-                Hint::Closed(path) | Hint::Renamed(path) => (path, Writer::Done),
+                Hint::Closed(path, at) => (path, Writer::Done(*at)),
                 Hint::Writing(path) => (path, Writer::Writing),
             };
             Some((self.relative(path)?, writer))
@@ -304,7 +314,9 @@ impl Feed {
     ) -> Vec<Plan> {
         let mut plans = Vec::new();
         for path in paths {
-            let writer = writers.get(path).copied().unwrap_or(Writer::Unknown);
+            // A folder stands for all below.
+            let writer = path.ancestors().find_map(|part| writers.get(part));
+            let writer = writer.copied().unwrap_or(Writer::Unknown);
             let Some(source) = self.sources.get(path) else { continue };
             let full_path = self.settings.path.join(path);
             let look = self.looker(now).look(&full_path, source, writer, reconsider);

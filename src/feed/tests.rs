@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -488,7 +488,7 @@ fn a_csv_line_without_line_end_counts_when_the_writer_is_done() {
 
     world.append("a.csv", &format!("\n{}", row("c.cn", 3).trim_end()));
     assert_eq!(world.refresh().stats.records, 2);
-    let closed = Hint::Closed(world.path("a.csv"));
+    let closed = Hint::Closed(world.path("a.csv"), SystemTime::now());
     assert_eq!(world.refresh_with(&[closed], Shrink::Guard).stats.records, 3);
 
     world.append("a.csv", &format!("\n{}", row("d.cn", 4).trim_end()));
@@ -553,7 +553,7 @@ fn a_rewrite_in_place_is_taken_when_closed_or_quiet_but_never_in_the_middle() {
     let change = world.refresh();
     assert_eq!(change.changed, Changed::None);
     assert!(change.look_again.is_some_and(|wait| wait <= SETTLE));
-    let closed = Hint::Closed(world.path("a.csv"));
+    let closed = Hint::Closed(world.path("a.csv"), SystemTime::now());
     let change = world.refresh_with(&[closed], Shrink::Guard);
     assert_eq!(change.changed, domains(&["d0.cn", "d5.cn"]));
 

@@ -4,17 +4,19 @@
 //! wait that the Loader asked for. Nothing here knows what the files mean.
 
 use std::any::Any;
+use std::collections::HashSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant as Monotonic};
+use std::time::{Duration, Instant as Monotonic, SystemTime};
 
 use super::clock::Clock;
 use super::hold;
 use super::loader::{Loader, Shrink, Taken};
-use super::scope::{Batch, Scope};
+use super::scope::{Batch, Closed, Scope};
 use super::watch::{Mode, Watch};
 use crate::fault::{Fault, Severity};
 use crate::filing::Instant;
@@ -30,6 +32,8 @@ const POLL_SHARE_WITHOUT_EVENTS: u32 = 20;
 const CLOCK_LOOK: Duration = Duration::from_secs(1);
 /// Who waits for a reload is told after so long that something is still put off.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// No look at everything takes so long.
+const LONGEST_PASS: Duration = Duration::from_secs(600);
 /// Faults that one reload logs one by one.
 const MAX_LOGGED_FAULTS: usize = 100;
 
@@ -267,7 +271,9 @@ impl<L: Loader + 'static> Driver<L> {
         let begun = Monotonic::now();
         let is_ripe = |at: Option<Monotonic>| at.is_some_and(|at| at <= begun);
         let mut all = Taken::default();
-        let closed = std::mem::take(&mut batch.closed_after_write);
+        let mut closed = std::mem::take(&mut batch.closed_after_write);
+        let later = SystemTime::now() + LONGEST_PASS;
+        closed.extend(self.watch.held().map(|path| Closed { path: path.clone(), at: later }));
 
         if batch.config || is_ripe(self.again.config) {
             let taken = self.call("config", |loader, now| loader.config(now));
@@ -333,6 +339,12 @@ impl<L: Loader + 'static> Driver<L> {
     fn answer_waiting(&mut self) {
         let again = &self.again;
         let settled = [again.config, again.filings, again.zones].iter().all(Option::is_none);
+        let refused = match self.waiting.is_empty() {
+            true => Vec::new(),
+            false => {
+                catch_unwind(AssertUnwindSafe(|| self.loader.zones_refused())).unwrap_or_default()
+            }
+        };
         for mut waiting in std::mem::take(&mut self.waiting) {
             let took = waiting.since.elapsed();
             let end = match (waiting.panicked, settled) {
@@ -345,6 +357,13 @@ impl<L: Loader + 'static> Driver<L> {
                 }
             };
             waiting.taken.look_again = None;
+            // A file event may have been faster than the command.
+            waiting.taken.zones_refused = refused.len();
+            let told: HashSet<&PathBuf> =
+                waiting.taken.faults.iter().map(|fault| &fault.file).collect();
+            let untold: Vec<Fault> =
+                refused.iter().filter(|fault| !told.contains(&fault.file)).cloned().collect();
+            waiting.taken.faults.extend(untold);
             // Who asked may have gone away.
             let _ = waiting.reply.send(Outcome { taken: waiting.taken, end, took });
         }

@@ -1,9 +1,8 @@
 //! What the driver needs of whoever reads the files and builds the state.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use super::scope::Scope;
+use super::scope::{Closed, Scope};
 use super::watch::Watched;
 use crate::fault::Fault;
 use crate::filing::Instant;
@@ -24,7 +23,7 @@ use crate::filing::Instant;
 /// you had put off. Whatever the scope, what was put off may be looked at.
 ///
 /// `closed` names the files (and folders, which stand for all below) that are known to be whole;
-/// see [`super::Batch::closed_after_write`]. A file that changed in place and is not among them
+/// see [`super::Batch::closed_after_write`] and [`Closed::holds_for`]. A file that changed in place and is not among them
 /// may still be in the middle of a rewrite.
 pub trait Loader: Send {
     /// What is to be watched; asked at the start and after each [`Loader::config`].
@@ -36,14 +35,17 @@ pub trait Loader: Send {
     /// Filing files may have changed. Paths under a `.hold` are left out of a `Scope::Paths`, and
     /// there is no call while the root itself is held; for `Scope::All` ask
     /// [`super::hold::held_by`] for sub-folders.
-    fn filings(&mut self, scope: &Scope, closed: &[PathBuf], shrink: Shrink, now: Instant)
-    -> Taken;
+    fn filings(&mut self, scope: &Scope, closed: &[Closed], shrink: Shrink, now: Instant) -> Taken;
 
     /// Zone files may have changed; [`super::ZoneFiles::scan`] tells which, `.hold` and all.
-    fn zones(&mut self, scope: &Scope, closed: &[PathBuf], now: Instant) -> Taken;
+    fn zones(&mut self, scope: &Scope, closed: &[Closed], now: Instant) -> Taken;
 
     /// The instant of [`Loader::next_due`] has come: take the verdicts that change by `now`.
     fn due(&mut self, now: Instant) -> Taken;
+
+    /// What is wrong with each zone file whose present version is refused, one fault for each: who
+    /// waits for a reload is told of those that were refused before it, too.
+    fn zones_refused(&self) -> Vec<Fault>;
 
     /// The next instant at which some verdict changes by itself; asked after every call.
     fn next_due(&self) -> Option<Instant>;

@@ -25,6 +25,6 @@ mod origin;
 
 pub use driver::{Driver, Handle, Outcome, Settings};
 pub use loader::{Loader, Shrink, Taken};
-pub use scope::{Batch, Scope};
+pub use scope::{Batch, Closed, Scope};
 pub use watch::Watched;
 pub use zone_files::{ZoneFile, ZoneFileChanges, ZoneFiles};

@@ -4,7 +4,7 @@
 //! Owns which zone a changed filing touches, and when a verdict changes by itself. What a verdict
 //! is, is [`crate::state::verdicts`]' business; when to look, the driver's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use hashbrown::HashTable;
 use super::hold;
 use super::loader::{Loader, Shrink, Taken};
 use super::read_zones::{Loaded, read_zones};
-use super::scope::Scope;
+use super::scope::{Closed, Scope};
 use super::watch::Watched;
 use super::zone_files::{ZoneFile, ZoneFiles};
 use crate::answer::Identity;
@@ -89,6 +89,8 @@ pub struct Rebuild {
     /// The zones have been loaded once; queries are answered when the filings are, too.
     has_zones: bool,
     told_waiting: Option<feed::WaitingShrink>,
+    /// The zones whose file is refused as it stands, and the first reason.
+    refused: BTreeMap<Name, Fault>,
     generation: u64,
 }
 
@@ -108,6 +110,7 @@ impl Rebuild {
             due: BTreeSet::new(),
             has_zones: false,
             told_waiting: None,
+            refused: BTreeMap::new(),
             generation: 0,
         }
     }
@@ -242,10 +245,18 @@ impl Rebuild {
         let classify = self.settings.classifier();
         let loaded = read_zones(changed, &self.settings.zones, self.zones.key(), &classify);
         for (file, loaded) in changed.iter().zip(loaded) {
+            // The first look takes everything as it stands.
+            if self.has_zones
+                && let Some(wait) = self.files.put_off_if_written(file)
+            {
+                taken.look_again = Some(taken.look_again.map_or(wait, |other| other.min(wait)));
+                continue;
+            }
             let current = self.zones.get(&file.origin).map(|entry| &entry.zone);
             match loaded {
                 Loaded::Gone => {}
                 Loaded::Zone { zone, faults, includes } => {
+                    self.refused.remove(&file.origin);
                     taken.faults.extend(faults);
                     self.files.note_includes(&file.origin, &includes);
                     if current != Some(&zone) {
@@ -254,6 +265,9 @@ impl Rebuild {
                     }
                 }
                 Loaded::Refused { faults, includes } => {
+                    if let Some(fault) = faults.iter().find(|fault| fault.is_error()) {
+                        self.refused.insert(file.origin.clone(), fault.clone());
+                    }
                     taken.faults.extend(faults);
                     taken.zones_refused += 1;
                     self.files.note_includes(&file.origin, &includes);
@@ -266,6 +280,7 @@ impl Rebuild {
     }
 
     fn remove_zone(&mut self, origin: &Name, now: Instant, taken: &mut Taken) {
+        self.refused.remove(origin);
         let Some(entry) = self.zones.get(origin).cloned() else { return };
         self.forget_sites(entry.id(), &entry.zone, now);
         Arc::make_mut(&mut self.gate).set_scopes(entry.zone.apex(), Vec::new());
@@ -422,20 +437,15 @@ impl Loader for Rebuild {
         taken
     }
 
-    fn filings(
-        &mut self,
-        scope: &Scope,
-        closed: &[PathBuf],
-        shrink: Shrink,
-        now: Instant,
-    ) -> Taken {
+    fn filings(&mut self, scope: &Scope, closed: &[Closed], shrink: Shrink, now: Instant) -> Taken {
         let mut taken = Taken::default();
         let scope = match scope {
             Scope::All => feed::Scope::All,
             Scope::Nothing => feed::Scope::All,
             Scope::Paths(paths) => feed::Scope::Paths(paths.iter().cloned().collect()),
         };
-        let hints: Vec<Hint> = closed.iter().cloned().map(Hint::Closed).collect();
+        let hints: Vec<Hint> =
+            closed.iter().map(|closed| Hint::Closed(closed.path.clone(), closed.at)).collect();
         let shrink = match shrink {
             Shrink::Accept => feed::Shrink::Accept,
             Shrink::Refuse => feed::Shrink::Guard,
@@ -457,7 +467,7 @@ impl Loader for Rebuild {
         taken
     }
 
-    fn zones(&mut self, scope: &Scope, closed: &[PathBuf], now: Instant) -> Taken {
+    fn zones(&mut self, scope: &Scope, closed: &[Closed], now: Instant) -> Taken {
         let mut taken = Taken::default();
         let scan = self.files.scan(scope, closed);
         taken.faults.extend(scan.faults);
@@ -490,6 +500,10 @@ impl Loader for Rebuild {
             self.publish();
         }
         taken
+    }
+
+    fn zones_refused(&self) -> Vec<Fault> {
+        self.refused.values().cloned().collect()
     }
 
     fn next_due(&self) -> Option<Instant> {

@@ -1,7 +1,10 @@
 //! How much of a watched folder has to be looked at again.
 
 use std::collections::BTreeSet;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Above this many paths a full look is cheaper than remembering them.
 const MAX_PATHS: usize = 65_536;
@@ -58,6 +61,27 @@ impl Scope {
     }
 }
 
+/// A file that is whole, or a folder that stands for all below.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// When that was seen: of a file that was written to after it, it says nothing.
+    pub at: SystemTime,
+}
+
+impl Closed {
+    /// Whether a file with this metadata is still as it was then.
+    pub fn holds_for(&self, found: &Metadata) -> bool {
+        // The time of the last change is the system's own; the one of the last write can be set.
+        let since = Duration::new(
+            u64::try_from(found.ctime()).unwrap_or(0),
+            u32::try_from(found.ctime_nsec()).unwrap_or(0),
+        );
+        UNIX_EPOCH + since <= self.at
+    }
+}
+
 /// A burst of file events, as one change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
@@ -67,7 +91,7 @@ pub struct Batch {
     pub filings: Scope,
     /// Files that are whole: their writer closed them, or they were renamed into place. A folder
     /// (renamed into place, its `.hold` removed, its `..data` link swapped) stands for all below.
-    pub closed_after_write: Vec<PathBuf>,
+    pub closed_after_write: Vec<Closed>,
     /// The configuration file, or one of the single files that it names.
     pub config: bool,
 }

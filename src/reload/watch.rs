@@ -8,19 +8,19 @@
 //! Not seen by events: writes from another machine, and to files that only a symbolic link in a
 //! watched folder leads to (a Kubernetes `..data` swap is seen). The driver's poll is for these.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
 use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::hold::HOLD_FILE;
+use super::hold::{HOLD_FILE, is_held};
 use super::origin::is_ignored;
-use super::scope::{Batch, Scope};
+use super::scope::{Batch, Closed, Scope};
 
 /// A batch is ripe when no event has come for so long,
 const QUIET: Duration = Duration::from_millis(5);
@@ -66,6 +66,8 @@ pub struct Watch {
     mode: Mode,
     /// The folders by their real path, each with the paths by which we know it.
     known_as: HashMap<PathBuf, Vec<PathBuf>>,
+    /// Folders in which a `.hold` was seen and not seen to go.
+    held: BTreeSet<PathBuf>,
     rescan_not_before: Option<Instant>,
     rescan_wait: Duration,
 }
@@ -80,8 +82,10 @@ struct Raw {
     last: Option<Instant>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Touch {
+    /// When it was last seen.
+    at: SystemTime,
     /// The last thing seen makes the file whole: closed after writing, or renamed into place.
     whole: bool,
     /// It may be a new folder.
@@ -116,6 +120,7 @@ impl Watch {
             watcher,
             mode,
             known_as: HashMap::new(),
+            held: BTreeSet::new(),
             rescan_not_before: None,
             rescan_wait: FIRST_RESCAN_WAIT,
         };
@@ -126,6 +131,12 @@ impl Watch {
     /// What is watched.
     pub fn watched(&self) -> &Watched {
         &self.watched
+    }
+
+    /// The folders that are held back as far as is known. A look at everything may find one free
+    /// before its event says so: then all that stands below is whole.
+    pub fn held(&self) -> impl Iterator<Item = &PathBuf> {
+        self.held.iter()
     }
 
     /// Whether events can be relied upon.
@@ -190,7 +201,12 @@ impl Watch {
             self.limit_reached();
         }
         let mut batch = Batch::default();
-        for (path, touch) in std::mem::take(&mut raw.touched) {
+        for (path, mut touch) in std::mem::take(&mut raw.touched) {
+            if touch.whole && touch.at.elapsed().is_ok_and(|quiet| quiet < QUIET) {
+                // The next writer's first event may be on its way.
+                lock(&self.raw).put_back(&path, touch, now);
+                touch.whole = false;
+            }
             for path in self.known_paths(&path) {
                 self.sort_in(path, touch, &mut batch);
             }
@@ -243,7 +259,7 @@ impl Watch {
             if is_above(root) || data_of.is_some_and(|folder| is_strictly_below(root, folder)) {
                 *scope = Scope::All;
                 if touch.whole {
-                    batch.closed_after_write.push(root.clone());
+                    batch.closed_after_write.push(Closed { path: root.clone(), at: touch.at });
                 }
                 watch_above.push(root.clone());
                 watch_below.push(root.clone());
@@ -258,19 +274,26 @@ impl Watch {
                     continue;
                 } else if is_data_link || name == OsStr::new(HOLD_FILE) {
                     let Some(folder) = path.parent() else { continue };
+                    if is_held(folder) {
+                        self.held.insert(folder.to_owned());
+                    } else {
+                        self.held.remove(folder);
+                    }
                     if folder == root {
                         *scope = Scope::All;
                     } else {
                         scope.add(folder.to_owned());
                     }
-                    batch.closed_after_write.push(folder.to_owned());
+                    let closed = Closed { path: folder.to_owned(), at: touch.at };
+                    batch.closed_after_write.push(closed);
                     if is_data_link {
                         watch_below.push(folder.to_owned());
                     }
                 } else if !is_ignored(name) {
                     scope.add(path.clone());
                     if touch.whole {
-                        batch.closed_after_write.push(path.clone());
+                        let closed = Closed { path: path.clone(), at: touch.at };
+                        batch.closed_after_write.push(closed);
                     }
                     if touch.appeared && path.is_dir() {
                         watch_below.push(path.clone());
@@ -363,6 +386,13 @@ impl Watch {
 }
 
 impl Raw {
+    /// Keeps a touch for the next batch, unless there is a newer one.
+    fn put_back(&mut self, path: &Path, touch: Touch, now: Instant) {
+        self.touched.entry(path.to_owned()).or_insert(touch);
+        self.first.get_or_insert(now);
+        self.last.get_or_insert(now);
+    }
+
     /// Takes one event in; true where it is the first since the last batch.
     fn note(&mut self, event: notify::Result<Event>) -> bool {
         match event {
@@ -374,7 +404,11 @@ impl Raw {
                 let mut any = false;
                 for path in paths {
                     any = true;
-                    fold(self.touched.entry(path).or_default());
+                    let at = SystemTime::now();
+                    let unseen = Touch { at, whole: false, appeared: false };
+                    let touch = self.touched.entry(path).or_insert(unseen);
+                    touch.at = at;
+                    fold(touch);
                 }
                 if !any {
                     return false;
@@ -409,10 +443,10 @@ fn meaning(kind: &EventKind) -> Option<fn(&mut Touch)> {
             Some(|touch| touch.whole = false)
         }
         EventKind::Modify(ModifyKind::Name(_)) => {
-            Some(|touch| *touch = Touch { whole: true, appeared: true })
+            Some(|touch| (touch.whole, touch.appeared) = (true, true))
         }
         EventKind::Create(CreateKind::Folder) => Some(|touch| touch.appeared = true),
-        EventKind::Create(_) => Some(|touch| *touch = Touch { whole: false, appeared: true }),
+        EventKind::Create(_) => Some(|touch| (touch.whole, touch.appeared) = (false, true)),
         EventKind::Modify(ModifyKind::Metadata(_)) => Some(|_| {}),
         EventKind::Modify(_) | EventKind::Any | EventKind::Other => {
             Some(|touch| touch.whole = false)
@@ -462,6 +496,13 @@ mod tests {
         lock(&watch.raw).note(Ok(Event::new(kind).add_path(path.to_owned())));
     }
 
+    fn take_ripe(watch: &mut Watch) -> Batch {
+        while watch.ripe_in().is_some_and(|wait| !wait.is_zero()) {
+            std::thread::yield_now();
+        }
+        watch.take()
+    }
+
     fn lose_events(watch: &Watch) {
         lock(&watch.raw).note(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)));
     }
@@ -475,16 +516,29 @@ mod tests {
         let path = temp.path().join("zones/a.zone");
         let mut take_after = |kinds: &[EventKind]| {
             kinds.iter().for_each(|kind| note(&watch, *kind, &path));
-            let batch = watch.take();
+            let batch = take_ripe(&mut watch);
             assert_eq!(batch.zones, Scope::Paths([path.clone()].into()));
             assert!(batch.filings.is_nothing() && !batch.config);
-            batch.closed_after_write
+            batch.closed_after_write.into_iter().map(|closed| closed.path).collect::<Vec<_>>()
         };
         let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
         assert_eq!(take_after(&[WRITTEN, CLOSED]), std::slice::from_ref(&path));
         assert_eq!(take_after(&[renamed]), std::slice::from_ref(&path));
         assert!(take_after(&[WRITTEN, CLOSED, WRITTEN]).is_empty());
         assert!(take_after(&[CLOSED, EventKind::Remove(RemoveKind::File)]).is_empty());
+    }
+
+    #[test]
+    fn a_file_closed_this_very_moment_is_whole_in_the_next_batch() {
+        let (temp, mut watch) = watch();
+        let path = temp.path().join("zones/a.zone");
+        note(&watch, CLOSED, &path);
+        let batch = watch.take();
+        assert_eq!(batch.zones, Scope::Paths([path.clone()].into()));
+        assert!(batch.closed_after_write.is_empty());
+        let batch = take_ripe(&mut watch);
+        assert_eq!(batch.closed_after_write.len(), 1);
+        assert!(watch.ripe_in().is_none());
     }
 
     #[test]
@@ -496,7 +550,7 @@ mod tests {
         assert!(watch.ripe_in().is_some_and(|wait| wait > LONGEST_WAIT));
         // What was not lost does not wait with it.
         let path = temp.path().join("zones/a.zone");
-        note(&watch, CLOSED, &path);
+        note(&watch, WRITTEN, &path);
         assert!(watch.ripe_in().is_some_and(|wait| wait <= LONGEST_WAIT));
         assert_eq!(watch.take().zones, Scope::Paths([path].into()));
         assert!(watch.ripe_in().is_some_and(|wait| wait > LONGEST_WAIT));

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant, SystemTime};
 use self::folders::{FolderId, Folders};
 use super::hold;
 use super::origin::{self, FileName};
-use super::scope::Scope;
+use super::scope::{Closed, Scope};
 use crate::fault::{Fault, Severity};
 use crate::wire::name::Name;
 
@@ -116,7 +116,7 @@ struct Included {
 struct Pass<'a> {
     now: Instant,
     wall: SystemTime,
-    closed: HashSet<&'a Path>,
+    closed: HashMap<&'a Path, &'a Closed>,
     changed: Vec<Name>,
     removed: Vec<Name>,
     faults: Vec<Fault>,
@@ -136,8 +136,11 @@ impl Pass<'_> {
     }
 
     /// True where the file, or a folder above it, is known to be whole.
-    fn is_closed(&self, path: &Path) -> bool {
-        !self.closed.is_empty() && path.ancestors().any(|part| self.closed.contains(part))
+    fn is_closed(&self, path: &Path, found: &Metadata) -> bool {
+        !self.closed.is_empty()
+            && path
+                .ancestors()
+                .any(|part| self.closed.get(part).is_some_and(|closed| closed.holds_for(found)))
     }
 }
 
@@ -180,7 +183,7 @@ impl ZoneFiles {
     /// Looks at what `scope` names, and at what was put off before. `closed` are the files (and
     /// folders, for all below) that are known to be whole. A changed path costs the same however
     /// many zones there are; a folder costs its own files and one pass over the bookkeeping.
-    pub fn scan(&mut self, scope: &Scope, closed: &[PathBuf]) -> ZoneFileChanges {
+    pub fn scan(&mut self, scope: &Scope, closed: &[Closed]) -> ZoneFileChanges {
         self.scan_at(scope, closed, Instant::now(), SystemTime::now())
     }
 
@@ -211,17 +214,36 @@ impl ZoneFiles {
         self.includes_of.insert(origin.clone(), paths);
     }
 
+    /// How long to wait where a zone file that was just read is no longer as the scan found it:
+    /// what was read may be half of a rewrite. It is looked at again then, or when its writer
+    /// closes it, or when the `.hold` goes that has been set since.
+    pub fn put_off_if_written(&mut self, file: &ZoneFile) -> Option<Duration> {
+        let place = self.zones.get_mut(&file.origin)?;
+        let path = file.path();
+        if hold::held_by(&self.root, &path).is_some() {
+            place.fingerprint = 0;
+            return Some(Duration::ZERO);
+        }
+        let print = fs::metadata(&path).map(|found| fingerprint(&found)).ok()?;
+        if place.fingerprint == print {
+            return None;
+        }
+        place.fingerprint = 0;
+        self.unsettled.insert(path, (print, Instant::now()));
+        Some(self.settle)
+    }
+
     fn scan_at(
         &mut self,
         scope: &Scope,
-        closed: &[PathBuf],
+        closed: &[Closed],
         now: Instant,
         wall: SystemTime,
     ) -> ZoneFileChanges {
         let mut pass = Pass {
             now,
             wall,
-            closed: closed.iter().map(PathBuf::as_path).collect(),
+            closed: closed.iter().map(|closed| (closed.path.as_path(), closed)).collect(),
             changed: Vec::new(),
             removed: Vec::new(),
             faults: Vec::new(),
@@ -446,7 +468,7 @@ impl ZoneFiles {
             return;
         }
         let path = self.folders.path(folder).join(name);
-        if unchanged && !pass.closed.contains(path.as_path()) {
+        if unchanged && !pass.closed.contains_key(path.as_path()) {
             self.unsettled.remove(&path);
             return;
         }
@@ -491,7 +513,7 @@ impl ZoneFiles {
     fn see_included(&mut self, path: &Path, found: &Metadata, pass: &mut Pass<'_>) {
         let Some(included) = self.included.get(path) else { return };
         let print = fingerprint(found);
-        if included.fingerprint == print && !pass.closed.contains(path) {
+        if included.fingerprint == print && !pass.closed.contains_key(path) {
             self.unsettled.remove(path);
             return;
         }
@@ -514,7 +536,7 @@ impl ZoneFiles {
     ) -> bool {
         let age = found.modified().ok().and_then(|at| pass.wall.duration_since(at).ok());
         let settled = !self.scanned_before
-            || pass.is_closed(path)
+            || pass.is_closed(path, found)
             || age.is_some_and(|age| age >= self.settle)
             || self.unsettled.len() >= MAX_UNSETTLED;
         if !settled {
@@ -633,7 +655,12 @@ impl ZoneFiles {
             }
         }
         for origin in missing {
-            self.remove(origin, pass);
+            // A file that is renamed over while its folder is listed may be left out of the list.
+            let path = self.file(&origin).map(|file| file.path());
+            match path.as_deref().map(|path| (path, fs::metadata(path))) {
+                Some((path, Ok(found))) if found.is_file() => self.see_file(path, &found, pass),
+                _ => self.remove(origin, pass),
+            }
         }
         for (index, swept) in swept.into_iter().enumerate() {
             let id = FolderId::at(index);

@@ -477,7 +477,7 @@ impl Drop for Server {
 
 /// The program under test: the one built, or the one that the variable `BEIAND` names, so that an
 /// installed package can be put to the same tests.
-fn program() -> std::ffi::OsString {
+pub fn program() -> std::ffi::OsString {
     std::env::var_os("BEIAND").unwrap_or_else(|| env!("CARGO_BIN_EXE_beiand").into())
 }
 

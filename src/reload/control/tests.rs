@@ -5,7 +5,7 @@ use tempfile::TempDir;
 
 use super::super::driver::{Driver, Settings};
 use super::super::loader::Loader;
-use super::super::scope::Scope;
+use super::super::scope::{Closed, Scope};
 use super::super::watch::Watched;
 use super::*;
 use crate::fault::{Fault, Severity};
@@ -32,7 +32,7 @@ impl Loader for Fixed {
     fn filings(
         &mut self,
         _scope: &Scope,
-        _closed: &[PathBuf],
+        _closed: &[Closed],
         shrink: Shrink,
         _now: FilingInstant,
     ) -> Taken {
@@ -42,13 +42,17 @@ impl Loader for Fixed {
         }
     }
 
-    fn zones(&mut self, _scope: &Scope, _closed: &[PathBuf], _now: FilingInstant) -> Taken {
+    fn zones(&mut self, _scope: &Scope, _closed: &[Closed], _now: FilingInstant) -> Taken {
         let fault = Fault::of_file(Severity::Warning, "a.zone", "no address", "add one");
         Taken { zones_changed: 2, zones_removed: 1, faults: vec![fault], ..Taken::default() }
     }
 
     fn due(&mut self, _now: FilingInstant) -> Taken {
         Taken::default()
+    }
+
+    fn zones_refused(&self) -> Vec<Fault> {
+        Vec::new()
     }
 
     fn next_due(&self) -> Option<FilingInstant> {

@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
+use super::super::scope::Closed;
 use super::super::watch::Watched;
 use super::super::zone_files::ZoneFiles;
 use super::*;
@@ -67,14 +68,18 @@ impl Loader for Noting {
     fn filings(
         &mut self,
         scope: &Scope,
-        closed: &[PathBuf],
+        closed: &[Closed],
         shrink: Shrink,
         _now: Instant,
     ) -> Taken {
-        self.note(Call::Filings { scope: scope.clone(), closed: closed.to_vec(), shrink })
+        self.note(Call::Filings {
+            scope: scope.clone(),
+            closed: closed.iter().map(|closed| closed.path.clone()).collect(),
+            shrink,
+        })
     }
 
-    fn zones(&mut self, scope: &Scope, closed: &[PathBuf], _now: Instant) -> Taken {
+    fn zones(&mut self, scope: &Scope, closed: &[Closed], _now: Instant) -> Taken {
         let found = self.zones.scan(scope, closed);
         let changed: Vec<_> = found.changed.iter().map(|file| file.origin.to_string()).collect();
         let removed: Vec<_> = found.removed.iter().map(ToString::to_string).collect();
@@ -91,6 +96,10 @@ impl Loader for Noting {
     fn due(&mut self, now: Instant) -> Taken {
         *lock(&self.due) = None;
         self.note(Call::Due(now))
+    }
+
+    fn zones_refused(&self) -> Vec<Fault> {
+        Vec::new()
     }
 
     fn next_due(&self) -> Option<Instant> {

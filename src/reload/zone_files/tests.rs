@@ -57,7 +57,10 @@ impl Zones {
     }
 
     fn scan(&mut self, scope: &Scope, closed: &[PathBuf]) -> (Told, Option<Duration>) {
-        let found = self.files.scan_at(scope, closed, self.now, self.wall);
+        let at = SystemTime::now();
+        let closed: Vec<Closed> =
+            closed.iter().map(|path| Closed { path: path.clone(), at }).collect();
+        let found = self.files.scan_at(scope, &closed, self.now, self.wall);
         let mut changed: Vec<_> = found.changed.iter().map(|f| f.origin.to_string()).collect();
         let mut removed: Vec<_> = found.removed.iter().map(Name::to_string).collect();
         changed.sort();
@@ -290,6 +293,29 @@ fn a_rewrite_in_place_waits_for_its_close_or_for_quiet() {
     assert_eq!(zones.scan(&Scope::Nothing, &[]), (Told::default(), Some(SETTLE / 2)));
     zones.now += SETTLE / 2;
     assert_eq!(zones.scan(&Scope::Nothing, &[]), (changed(&["a."]), None));
+}
+
+#[test]
+fn a_file_written_to_after_it_was_seen_closed_is_not_whole() {
+    let mut zones = Zones::with(&["a.zone"]);
+    let path = zones.path("a.zone");
+    zones.wall = SystemTime::now();
+    fs::write(&path, "whole").expect("write");
+    let closed = [Closed { path: path.clone(), at: zones.wall - Duration::from_secs(1) }];
+    let scope = Scope::Paths([path].into());
+    let found = zones.files.scan_at(&scope, &closed, zones.now, zones.wall);
+    assert_eq!((found.changed, found.look_again), (Vec::new(), Some(SETTLE)));
+}
+
+#[test]
+fn a_file_written_to_while_it_is_read_is_put_off() {
+    let mut zones = Zones::with(&["a.zone"]);
+    let file = zones.files.file(&"a.".parse().expect("a name")).expect("a known zone");
+    assert_eq!(zones.files.put_off_if_written(&file), None);
+    fs::write(zones.path("a.zone"), "half").expect("write");
+    assert_eq!(zones.files.put_off_if_written(&file), Some(SETTLE));
+    let closed = [zones.path("a.zone")];
+    assert_eq!(zones.scan(&Scope::Paths(closed.clone().into()), &closed).0, changed(&["a."]));
 }
 
 #[test]

@@ -1,0 +1,216 @@
+//! Where log events go: standard error, in such a way that no thread waits for its reader and none
+//! fails with it.
+//!
+//! A full disk behind standard error costs events; a pipe whose reader stalls costs those that do
+//! not fit in a queue. How many were lost is told as soon as events can be written again.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Bytes of events that wait for a slow reader before further ones are lost.
+const MAX_QUEUED: usize = 4 << 20;
+/// How long the last events may take to be written when the process ends.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Takes events; see the module's description.
+#[derive(Clone, Debug)]
+pub(super) struct Sink(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// `None` where standard error is closed.
+    out: Option<File>,
+    queue: Mutex<Queue>,
+    /// Something came to be written, or has been.
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// A thread of its own writes; before that, whoever has an event does.
+    is_detached: bool,
+    events: VecDeque<Vec<u8>>,
+    bytes: usize,
+    is_writing: bool,
+    lost: u64,
+    /// The last event was cut off in the middle of its line.
+    is_torn: bool,
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    Whole,
+    Torn,
+    Not,
+}
+
+impl Sink {
+    /// To standard error, as yet without a thread.
+    pub(super) fn to_stderr() -> Sink {
+        // A descriptor of our own: nobody waits for the lock of `io::stderr` while a write waits.
+        Sink::to(io::stderr().as_fd().try_clone_to_owned().ok().map(File::from))
+    }
+
+    fn to(out: Option<File>) -> Sink {
+        Sink(Arc::new(Shared { out, queue: Mutex::default(), changed: Condvar::new() }))
+    }
+
+    /// From now on a thread writes, and nobody else waits for it.
+    pub(super) fn detach(&self) -> io::Result<()> {
+        let sink = self.clone();
+        self.0.lock().is_detached = true;
+        let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || sink.run());
+        self.0.lock().is_detached = thread.is_ok();
+        thread.map(drop)
+    }
+
+    /// Waits until all events are written, but not for long.
+    pub(super) fn flush_briefly(&self) {
+        let deadline = Instant::now() + LAST_WORDS;
+        let mut queue = self.0.lock();
+        while !queue.events.is_empty() || queue.is_writing {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let waited = self.0.changed.wait_timeout(queue, left);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The thread's work.
+    fn run(&self) {
+        let mut queue = self.0.lock();
+        loop {
+            let Some(event) = queue.events.pop_front() else {
+                queue = self.0.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            queue.bytes -= event.len();
+            queue.is_writing = true;
+            let is_torn = queue.is_torn;
+            drop(queue);
+            let written = self.0.write(&event, is_torn);
+            queue = self.0.lock();
+            queue.note(written);
+            queue.is_writing = false;
+            self.0.changed.notify_all();
+            if written == Written::Whole && queue.lost > 0 && queue.events.is_empty() {
+                let lost = std::mem::take(&mut queue.lost);
+                drop(queue);
+                tracing::warn!(lost, "log events were lost: they could not be written");
+                queue = self.0.lock();
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // The queue is whole after each statement.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, event: &[u8], is_torn: bool) -> Written {
+        let Some(mut out) = self.out.as_ref() else { return Written::Not };
+        if is_torn && out.write_all(b"\n").is_err() {
+            return Written::Torn;
+        }
+        let mut rest = event;
+        while !rest.is_empty() {
+            match out.write(rest) {
+                Ok(count) if count > 0 => rest = rest.get(count..).unwrap_or_default(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                _ if rest.len() == event.len() => return Written::Not,
+                _ => return Written::Torn,
+            }
+        }
+        Written::Whole
+    }
+}
+
+impl Queue {
+    fn note(&mut self, written: Written) {
+        self.lost += u64::from(written != Written::Whole);
+        self.is_torn = written == Written::Torn;
+    }
+}
+
+/// Takes one event at each `write`, which is how they come, and never fails.
+impl Write for Sink {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let mut queue = self.0.lock();
+        if !queue.is_detached {
+            let written = self.0.write(event, queue.is_torn);
+            queue.note(written);
+        } else if queue.bytes + event.len() > MAX_QUEUED {
+            queue.lost += 1;
+        } else {
+            queue.bytes += event.len();
+            queue.events.push_back(event.to_vec());
+            self.0.changed.notify_all();
+        }
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Sink {
+    type Writer = Sink;
+
+    fn make_writer(&'a self) -> Sink {
+        self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    fn lines(text: &[u8]) -> Vec<String> {
+        String::from_utf8_lossy(text).lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_stalled_reader_costs_events_and_never_the_writers_time() {
+        let (mut reader, writer) = io::pipe().expect("a pipe");
+        let mut sink = Sink::to(Some(File::from(std::os::fd::OwnedFd::from(writer))));
+        sink.detach().expect("a thread");
+        let event = [&[b'x'; 1023][..], b"\n"].concat();
+        let sent = 2 * MAX_QUEUED / event.len();
+        for _ in 0..sent {
+            assert_eq!(sink.write(&event).expect("it never fails"), event.len());
+        }
+        let lost = sink.0.lock().lost as usize;
+        assert!(lost > 0 && lost < sent, "{lost} of {sent} lost");
+        let mut read = vec![0; (sent - lost) * event.len()];
+        reader.read_exact(&mut read).expect("what was queued comes through");
+        let read = lines(&read);
+        assert_eq!(read.len(), sent - lost);
+        assert!(read.iter().all(|line| line.len() == 1023), "whole lines");
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_counted() {
+        let full = File::options().write(true).open("/dev/full").expect("/dev/full");
+        let mut sink = Sink::to(Some(full));
+        sink.write_all(b"one\n").expect("it never fails");
+        assert_eq!(sink.0.lock().lost, 1);
+        sink.detach().expect("a thread");
+        sink.write_all(b"two\n").expect("it never fails");
+        sink.flush_briefly();
+        assert_eq!(sink.0.lock().lost, 2);
+    }
+}
