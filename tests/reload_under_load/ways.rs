@@ -21,12 +21,14 @@ const GROWN: u32 = 12;
 /// Records beside the one that is asked for in the file that shrinks.
 const FILLERS: usize = 400;
 
+/// One way of changing files.
+type Way = fn(&mut Files);
+
 /// The things by what is done to them.
 struct Things {
     renamed: usize,
     in_place: usize,
     halves: usize,
-    slow: usize,
     restored: usize,
     moved: usize,
     broken: usize,
@@ -37,7 +39,6 @@ struct Things {
     filed_renamed: usize,
     filed_in_place: usize,
     filed_halves: usize,
-    filed_slow: usize,
     filed_appended: usize,
     filed_bad_line: usize,
     filed_held: [usize; 2],
@@ -87,7 +88,6 @@ fn things(world: &mut World) -> Things {
         renamed: add(Kind::Zone, "renamed"),
         in_place: add(Kind::Zone, "in-place"),
         halves: add(Kind::Zone, "halves"),
-        slow: add(Kind::Zone, "slow"),
         restored: add(Kind::Zone, "restored"),
         moved: add(Kind::Zone, "moved"),
         broken: add(Kind::Zone, "broken"),
@@ -98,7 +98,6 @@ fn things(world: &mut World) -> Things {
         filed_renamed: add(Kind::Filed, "filed-renamed"),
         filed_in_place: add(Kind::Filed, "filed-in-place"),
         filed_halves: add(Kind::Filed, "filed-halves"),
-        filed_slow: add(Kind::Filed, "filed-slow"),
         filed_appended: add(Kind::Filed, "filed-appended"),
         filed_bad_line: add(Kind::Filed, "filed-bad-line"),
         filed_held: ["filed-held-a", "filed-held-b"].map(|name| add(Kind::Filed, name)),
@@ -223,7 +222,7 @@ impl Files {
 
     /// Each way once, and `stop` is asked between two.
     pub fn change_in_every_way(&mut self, stop: impl Fn() -> bool) {
-        let ways: [(&'static str, fn(&mut Files)); 20] = [
+        let ways: [(&'static str, Way); 20] = [
             ("a zone renamed over", Files::zone_renamed_over),
             ("a zone written in place", Files::zone_written_in_place),
             ("a zone written in two halves", Files::zone_in_two_halves),
@@ -457,7 +456,7 @@ impl Files {
         for _ in 0..3 {
             let version = self.begin(thing);
             let path = self.zone_path(thing);
-            if version % GROWN == 0 {
+            if version.is_multiple_of(GROWN) {
                 replace(&path, &grown_zone(self.origin(thing), version));
             } else {
                 append(&path, &format!("grown TXT \"v={version}\"\n"));
