@@ -335,9 +335,11 @@ fn a_certificate_that_cannot_be_read_is_named() {
 #[test]
 fn completions_and_manual_pages_need_no_configuration_and_know_every_verb() {
     let folder = tempfile::tempdir().unwrap();
-    for (shell, says) in
-        [("bash", "complete -F _beiand"), ("zsh", "#compdef beiand"), ("fish", "complete -c beiand")]
-    {
+    for (shell, says) in [
+        ("bash", "complete -F _beiand"),
+        ("zsh", "#compdef beiand"),
+        ("fish", "complete -c beiand"),
+    ] {
         let output = run(folder.path(), &["completions", shell]);
         assert_eq!(code(&output), Some(0), "{}", stderr(&output));
         let script = stdout(&output);

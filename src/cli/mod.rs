@@ -20,6 +20,7 @@ use show::{Format, Show};
 pub mod check;
 pub mod control;
 pub mod explain;
+pub mod filings;
 pub mod limits;
 mod log_sink;
 pub mod logging;
@@ -29,6 +30,7 @@ pub mod serve;
 pub mod service;
 pub mod settings;
 pub mod show;
+pub mod zones;
 
 /// Where the configuration is looked for without `--config`, in this order.
 pub const CONFIG_CANDIDATES: [&str; 2] = ["config/beiand.toml", "/etc/beiand/beiand.toml"];
@@ -139,6 +141,12 @@ pub enum Verb {
         #[allow(missing_docs)]
         output: Output,
     },
+    /// Check, convert, compare and count filing files
+    #[command(subcommand, arg_required_else_help = true)]
+    Filings(filings::FilingsVerb),
+    /// Check and show zone files
+    #[command(subcommand, arg_required_else_help = true)]
+    Zones(zones::ZonesVerb),
     /// Write the completions of a shell to standard output
     Completions {
         /// The shell
@@ -219,6 +227,8 @@ fn dispatch(arguments: &Arguments, show: &Show) -> Result<Exit, Failure> {
         Verb::Serve => serve::run(&config()?),
         Verb::Explain { arguments, .. } => explain::run(&config()?, arguments, show, &mut out),
         Verb::Reload { arguments, .. } => control::run(&config()?, *arguments, show, &mut out),
+        Verb::Filings(verb) => filings::run(&config()?, verb, show, &mut out),
+        Verb::Zones(verb) => zones::run(&config()?, verb, show, &mut out),
         Verb::Completions { shell } => manual::completions(*shell, &mut out),
         Verb::ManPages { folder } => manual::pages(folder),
     }?;
@@ -251,6 +261,8 @@ impl Verb {
             Verb::Check { output } => output.json,
             Verb::Explain { output, .. } => output.json,
             Verb::Reload { output, .. } => output.json,
+            Verb::Filings(verb) => verb.is_json(),
+            Verb::Zones(verb) => verb.is_json(),
         };
         if json { Format::Json } else { Format::Human }
     }

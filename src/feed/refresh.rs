@@ -15,11 +15,13 @@ use super::change::{
 };
 use super::files::{Folder, HOLD, Hold};
 use super::look::{Look, Looker, Reconsider, Source, Taken, Version, Waiting, Writer};
-use super::read::Texts;
+use super::read::{Texts, each_record};
 use super::rows::Format;
 use super::shrink::{self, Emptied, Part};
 use super::store::{CROWD, Delta, FileId, FilingStore, Rest, SiteKey, Touched};
 use crate::fault::{Fault, Severity};
+use crate::filing::record::FilingRecord;
+use crate::filing::site_domain::SiteDomain;
 
 /// A folder of filing files and the store of their records. For one writer; see the module's
 /// description.
@@ -46,13 +48,24 @@ impl Feed {
     /// is a fault, and a feed without records. A `.hold` is told, but not heeded: there is
     /// nothing yet that could go on being served.
     pub fn open(settings: FeedSettings, now: Moment) -> (Feed, FeedChange) {
+        let folder = Folder::look(&settings.path);
+        Feed::of_folder(settings, folder, now)
+    }
+
+    /// Reads these files, and all in these folders, in the place of the folder of the settings, for
+    /// a look at what they say. Later ones by path win.
+    pub fn of_paths(settings: FeedSettings, paths: &[PathBuf], now: Moment) -> (Feed, FeedChange) {
+        let settings = FeedSettings { path: PathBuf::new(), ..settings };
+        Feed::of_folder(settings, Folder::of_paths(paths), now)
+    }
+
+    fn of_folder(settings: FeedSettings, mut folder: Folder, now: Moment) -> (Feed, FeedChange) {
         let mut feed = Feed {
             settings,
             store: FilingStore::default(),
             sources: BTreeMap::new(),
             paths: Vec::new(),
         };
-        let mut folder = Folder::look(&feed.settings.path);
         let on_hold = std::mem::take(&mut folder.on_hold);
         folder.hold = Hold::PassOver;
         let mut change = feed.take_in(folder, None, &[], Shrink::Accept, now);
@@ -118,6 +131,33 @@ impl Feed {
             .collect();
         shown.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         shown
+    }
+
+    /// The names of site domains, in A-labels, lower case and without final dot, by a walk through
+    /// all files; a name that no file has any more is left out.
+    pub fn names_of(&self, sites: &HashSet<SiteKey>) -> HashMap<SiteKey, String> {
+        let mut names = HashMap::new();
+        for relative in self.sources.keys() {
+            let path = self.settings.path.join(relative);
+            let mut note = |site: SiteDomain<'_>| {
+                let key = SiteKey(site.hash64());
+                if sites.contains(&key) && !names.contains_key(&key) {
+                    names.insert(key, site.as_str().to_owned());
+                }
+            };
+            // A file that has become unreadable since names nothing.
+            let _ = each_record(&path, &mut |_, fields| {
+                if let (Some(record), _) = FilingRecord::from_fields(fields) {
+                    note(record.site_domain());
+                    record
+                        .new_domain()
+                        .and_then(SiteDomain::of_text)
+                        .into_iter()
+                        .for_each(&mut note);
+                }
+            });
+        }
+        names
     }
 
     fn texts_of(&self, file: FileId, line: u32, key: u64) -> Texts {

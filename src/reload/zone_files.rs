@@ -52,6 +52,19 @@ pub struct ZoneFile {
 }
 
 impl ZoneFile {
+    /// The zone file at a path, whose name says the origin. Errors: the name says none.
+    pub fn at(path: &Path) -> Result<ZoneFile, String> {
+        let file_name = path.file_name().unwrap_or_default();
+        let origin = match origin::read(file_name) {
+            FileName::Zone(origin) => origin,
+            FileName::Misnamed(problem) => return Err(problem),
+            FileName::Other => return Err("the file name does not end in .zone".to_owned()),
+        };
+        let unusual_name = (!origin::is_usual(file_name, &origin)).then(|| file_name.into());
+        let folder = Arc::from(path.parent().unwrap_or(Path::new("")));
+        Ok(ZoneFile { origin, folder, unusual_name })
+    }
+
     /// The file.
     pub fn path(&self) -> PathBuf {
         match &self.unusual_name {
