@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{NOTICE_IPV4, Record, Reply, Server, Site, rdata, replace};
+use common::{NOTICE_IPV4, NOTICE_TTL, Record, Reply, Server, Site, rdata, replace};
 
 /// Serves `site.example`, with nothing filed for it, beside whatever the site has already.
 #[track_caller]
@@ -127,6 +127,65 @@ fn an_https_alias_is_where_its_hosted_target_is() {
     let server = unfiled_in(site, body);
     assert_dark(&server.dig(&["in.site.example", "HTTPS"]));
     assert_eq!(server.dig(&["far.site.example", "HTTPS"]).types(), ["HTTPS"]);
+}
+
+#[test]
+fn what_another_zone_decides_lives_no_longer_than_the_notice() {
+    let server = unfiled_in(
+        with_open_zone(),
+        "www CNAME over.open.example.\nalias HTTPS 0 over.open.example.\n\
+         near CNAME there\nthere A 203.0.113.9\nthere HTTPS 1 there.site.example. alpn=h2\n",
+    );
+    // The owner of both can move the target here as soon as a resolver has what leads there.
+    for (name, rtype) in [("www", "A"), ("www", "CNAME"), ("alias", "HTTPS")] {
+        let reply = server.dig(&[&format!("{name}.site.example"), rtype]);
+        assert_eq!(reply.answer[0].owner, format!("{name}.site.example."), "{reply}");
+        assert_eq!(reply.answer[0].ttl, NOTICE_TTL, "{reply}");
+    }
+    // What ends in the zone itself is gated where it ends.
+    for (name, rtype) in [("near", "A"), ("there", "HTTPS")] {
+        let reply = server.dig(&[&format!("{name}.site.example"), rtype]);
+        assert!(!reply.answer.is_empty() && !reply.is_notice(), "{reply}");
+        assert!(reply.answer.iter().all(|r| r.ttl == 3600), "{reply}");
+    }
+}
+
+#[test]
+fn a_filed_name_further_along_lends_no_address_to_an_alias() {
+    let site = with_open_zone();
+    site.zone(
+        "open.example",
+        "far A 203.0.113.10\nfar HTTPS 0 svc.open.example.\n\
+         svc A 203.0.113.11\nsvc HTTPS 1 . ipv4hint=192.0.2.66\n",
+    );
+    site.records(&[Record::open("open.example"), Record::open("app.site.example")]);
+    let server = unfiled_in(
+        site,
+        "www CNAME far.open.example.\nby A 203.0.113.9\nby HTTPS 0 far.open.example.\n\
+         near A 203.0.113.9\nnear HTTPS 0 app.site.example.\n\
+         app A 203.0.113.12\napp HTTPS 1 . ipv4hint=192.0.2.67\n",
+    );
+    // The hint is ours, however many names lie between.
+    for name in ["www", "by", "near"] {
+        for rtype in ["HTTPS", "A", "CNAME"] {
+            assert_dark(&server.dig(&[&format!("{name}.site.example"), rtype]));
+        }
+    }
+    assert_eq!(server.dig(&["app.site.example", "HTTPS"]).types(), ["HTTPS"]);
+}
+
+#[test]
+fn names_overseas_that_lead_to_each_other_stay_open() {
+    let server = unfiled_in(
+        Site::new(),
+        "@ A 203.0.113.10\n@ HTTPS 1 www.site.example. alpn=h2\nwww CNAME @\n\
+         a A 203.0.113.11\na HTTPS 1 b.site.example.\nb A 203.0.113.12\nb HTTPS 1 a.site.example.\n",
+    );
+    for name in ["site.example", "www.site.example", "a.site.example", "b.site.example"] {
+        server.opens(name);
+        let reply = server.dig(&[name, "HTTPS"]);
+        assert_eq!(reply.types().last(), Some(&"HTTPS"), "{reply}");
+    }
 }
 
 #[test]
