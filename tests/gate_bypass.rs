@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{NOTICE_IPV4, NOTICE_TTL, Record, Reply, Server, Site, rdata, replace};
+use common::{NOTICE_IPV4, NOTICE_TTL, Record, Reply, Server, Site, from_now, rdata, replace};
 
 /// Serves `site.example`, with nothing filed for it, beside whatever the site has already.
 #[track_caller]
@@ -104,6 +104,54 @@ fn a_filed_cut_is_delegated_unless_a_name_below_it_is_restricted() {
         let reply = server.blocked(name, "restricted");
         assert_dark(&reply);
         assert!(!reply.mentions("192.0.2."), "{reply}");
+    }
+}
+
+#[test]
+fn a_filed_cut_is_kept_no_longer_than_until_a_name_below_it_closes() {
+    let site = Site::new();
+    let closing = Record::in_force("sub.cut.site.example").set("restricted", "yes");
+    site.records(&[Record::open("cut.site.example"), closing.set("approved_at", &from_now(600))]);
+    let server = unfiled_in(site, "cut NS ns.cut\nns.cut A 192.0.2.31\n");
+    for name in ["www.cut.site.example", "sub.cut.site.example"] {
+        let reply = server.dig(&[name, "A"]);
+        assert_eq!(rdata(&reply.additional, "A"), ["192.0.2.31"], "{reply}");
+        let mut records = reply.authority.iter().chain(&reply.additional);
+        assert!(records.all(|r| (1..=600).contains(&r.ttl)), "{reply}");
+    }
+}
+
+#[test]
+fn whatever_leads_to_a_site_has_the_bound_of_open_answers() {
+    let mut site = Site::new();
+    site.gate("max_open_ttl", "30").zone(
+        "open.example",
+        "@ A 192.0.2.10\n@ AAAA 2001:db8:1::10\n@ HTTPS 1 . ipv4hint=192.0.2.10\n@ MX 10 mail\n\
+         mail A 192.0.2.11\nwww CNAME @\n*.wild SVCB 1 mail.open.example.\n\
+         old DNAME new.open.example.\nx.new A 192.0.2.12\nover A 203.0.113.10\n\
+         cut NS ns.cut\nns.cut A 192.0.2.13\nout CNAME cdn.elsewhere.invalid.\n",
+    );
+    site.records(&[Record::open("open.example")]);
+    let server = unfiled_in(site, "to CNAME over.open.example.\nover A 203.0.113.11\n");
+    for (name, rtype, records) in [
+        ("open.example", "A", 1),
+        ("open.example", "AAAA", 1),
+        ("open.example", "HTTPS", 3),
+        ("open.example", "MX", 2),
+        ("www.open.example", "A", 2),
+        ("www.open.example", "TXT", 2),
+        ("x.wild.open.example", "SVCB", 2),
+        ("x.old.open.example", "A", 3),
+        ("x.cut.open.example", "A", 2),
+        ("cut.open.example", "NS", 2),
+        ("out.open.example", "MX", 1),
+        ("to.site.example", "A", 2),
+        ("over.site.example", "A", 1),
+    ] {
+        let reply = server.dig(&[name, rtype]);
+        let all = || reply.answer.iter().chain(&reply.authority).chain(&reply.additional);
+        assert_eq!(all().count(), records, "{reply}");
+        assert!(all().all(|r| r.ttl <= 30 || ["MX", "SOA"].contains(&&*r.rtype)), "{reply}");
     }
 }
 

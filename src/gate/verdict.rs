@@ -42,10 +42,16 @@ impl Gate {
         if !column.own.is_open() {
             return column;
         }
-        let mut scopes = self.scopes(entry.zone.apex()).iter();
+        // Of those that are open, the one that changes first says how long the answer may be kept;
+        // 0, for none, comes last.
+        let order = |column: &&Column| (column.own.is_open(), column.next_change.wrapping_sub(1));
+        let scopes = self.scopes(entry.zone.apex()).iter();
         scopes
-            .find(|scope| !scope.column.own.is_open() && name::suffix_matches(&scope.name, owner))
-            .map_or(column, |scope| &scope.column)
+            .filter(|scope| name::suffix_matches(&scope.name, owner))
+            .map(|scope| &scope.column)
+            .chain([column])
+            .min_by_key(order)
+            .unwrap_or(column)
     }
 
     /// The column of a name of the zone, in wire form and lower case.
