@@ -166,7 +166,8 @@ impl Memory {
     }
 }
 
-fn has_free_label(name: &str) -> bool {
+/// At and below these labels CNAME and TXT are free.
+pub fn has_free_label(name: &str) -> bool {
     name.split('.').any(|label| ["_acme-challenge", "_domainkey", "_dmarc"].contains(&label))
 }
 
