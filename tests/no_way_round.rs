@@ -47,7 +47,10 @@ fn owner() -> impl Strategy<Value = String> {
         "_dmarc",
         "_icp",
     ]);
-    prop::collection::vec(label, 1..=3).prop_map(|labels| labels.join("."))
+    // Mostly short ones, so that records meet.
+    prop_oneof![3 => 1..=1_usize, 2 => 2..=2_usize, 1 => 3..=3_usize]
+        .prop_flat_map(move |labels| prop::collection::vec(label.clone(), labels))
+        .prop_map(|labels| labels.join("."))
 }
 
 fn target() -> impl Strategy<Value = String> {
@@ -100,7 +103,7 @@ fn record() -> impl Strategy<Value = String> {
         ipv4().prop_map(|hint| format!("HTTPS 1 . ipv4hint={hint}")),
     ];
     let overseas = service.prop_map(|service| ["A 203.0.113.7".to_owned(), service].to_vec());
-    let records = prop_oneof![6 => data.prop_map(|one| vec![one]), 1 => overseas];
+    let records = prop_oneof![5 => data.prop_map(|one| vec![one]), 1 => overseas];
     (prop_oneof![6 => owner(), 1 => Just("@".to_owned())], records).prop_map(|(owner, records)| {
         records.iter().map(|data| format!("{owner} {data}\n")).collect()
     })
@@ -444,7 +447,7 @@ fn where_all_addresses_are_ours_no_reply_holds_gated_data() {
 #[test]
 fn nothing_of_a_blocked_name_leaks() {
     let coverage = std::cell::RefCell::new(Coverage::default());
-    let mut runner = runner(300);
+    let mut runner = runner(200);
     let outcome = runner.run(&case(), |case| holds(&case, &mut coverage.borrow_mut()));
     if let Err(error) = outcome {
         panic!("{error}\n{runner}");
