@@ -5,7 +5,7 @@ use arrayvec::ArrayVec;
 
 use super::{Context, Finding, Phase, State, extended_error, why};
 use crate::filing::Verdict;
-use crate::gate::verdict::{MAX_CHAIN, expand};
+use crate::gate::verdict::{ByRegion, MAX_CHAIN, expand};
 use crate::gate::{Effect, Mode, effect::is_gated};
 use crate::wire::query::{HEADER_LEN, rcode};
 use crate::wire::reply::{ExtendedError, Full, Pointer, ReplyWriter, Section};
@@ -143,9 +143,10 @@ impl<'s> Walk<'s, '_, '_> {
         let place = hop.entry.zone.locate(&hop.name);
         let column = gate.column(hop.entry, &hop.name, &place);
         let mut verdict = column.own;
+        let mut max_ttl = u32::MAX;
         if let Verdict::Blocked(_) = verdict {
             let zones = &self.state.zones;
-            verdict =
+            ByRegion { verdict, max_ttl } =
                 gate.verdict_by_region(zones, column, hop.entry, &hop.name, &place, self.rtype);
         }
         if why::is_asked(hop, &place) {
@@ -167,10 +168,10 @@ impl<'s> Walk<'s, '_, '_> {
                     }
                     terms
                 } else {
-                    self.open_terms(hop.entry, column, verdict)
+                    self.open_terms(hop.entry, column, verdict, max_ttl)
                 }
             }
-            _ => self.open_terms(hop.entry, column, verdict),
+            _ => self.open_terms(hop.entry, column, verdict, max_ttl),
         };
         match place {
             Place::Node(node) | Place::Wildcard(node) => self.node(hop, &node, &terms),
@@ -186,11 +187,16 @@ impl<'s> Walk<'s, '_, '_> {
         }
     }
 
-    fn open_terms(&self, entry: &Entry, column: &Column, verdict: Verdict) -> Terms {
-        let mut max_gated_ttl = u32::MAX;
+    fn open_terms(
+        &self,
+        entry: &Entry,
+        column: &Column,
+        verdict: Verdict,
+        mut max_gated_ttl: u32,
+    ) -> Terms {
         if verdict != Verdict::Exempt {
             if column.next_change != 0 && verdict == Verdict::Open {
-                max_gated_ttl = self.until(column.next_change);
+                max_gated_ttl = max_gated_ttl.min(self.until(column.next_change));
             }
             if let Some(max) = self.state.gate.settings.max_open_ttl {
                 max_gated_ttl = max_gated_ttl.min(max);

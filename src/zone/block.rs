@@ -40,20 +40,18 @@ pub(super) mod flag {
     /// Two bits: a [`crate::region::Region`], or 3 for a name without addresses.
     pub(crate) const REGION: u16 = 0b11;
     pub(crate) const NO_ADDRESS: u16 = 3;
-    /// An HTTPS or SVCB record leads out of the zone, or to an alias.
-    pub(crate) const EXTERNAL_TARGET: u16 = 1 << 2;
     /// An NS target of this zone, all of whose addresses are this provider's nameservers'.
-    pub(crate) const OUR_NAMESERVER: u16 = 1 << 3;
+    pub(crate) const OUR_NAMESERVER: u16 = 1 << 2;
     /// An MX target of this zone.
-    pub(crate) const MAIL_HOST: u16 = 1 << 4;
+    pub(crate) const MAIL_HOST: u16 = 1 << 3;
     /// NS records below the apex.
-    pub(crate) const DELEGATION: u16 = 1 << 5;
+    pub(crate) const DELEGATION: u16 = 1 << 4;
     /// A, AAAA, HTTPS, SVCB, CNAME or DNAME records, or a delegation.
-    pub(crate) const SITE_NAME: u16 = 1 << 6;
+    pub(crate) const SITE_NAME: u16 = 1 << 5;
     /// A CNAME record.
-    pub(crate) const ALIAS: u16 = 1 << 7;
+    pub(crate) const ALIAS: u16 = 1 << 6;
     /// A DNAME record.
-    pub(crate) const DNAME: u16 = 1 << 8;
+    pub(crate) const DNAME: u16 = 1 << 7;
 }
 
 /// A hosted zone. Cheap to clone.
@@ -172,7 +170,7 @@ impl<'z> Node<'z> {
         self.node_at(u32_at(self.bytes, self.at + 4))
     }
 
-    /// Where the name's addresses are: the strictest of its A, AAAA, and HTTPS or SVCB hints.
+    /// Where the name's own addresses are: the strictest of its A, AAAA, and HTTPS or SVCB hints.
     /// `None` where it has none.
     pub fn region(&self) -> Option<Region> {
         match self.flags() & flag::REGION {
@@ -181,11 +179,6 @@ impl<'z> Node<'z> {
             2 => Some(Region::Overseas),
             _ => None,
         }
-    }
-
-    /// An HTTPS or SVCB record leads to a name outside the zone, or to an alias.
-    pub fn has_external_target(&self) -> bool {
-        self.flags() & flag::EXTERNAL_TARGET != 0
     }
 
     /// An NS target of this zone, all of whose addresses are this provider's nameservers'.

@@ -129,7 +129,7 @@ impl Builder {
         }
         self.write_node_links();
         self.write_index(&apex, index_at, key);
-        self.mark_targets(&apex, records);
+        self.mark_mail_hosts(&apex, records);
         let negative_ttl = self.negative_ttl(records);
         put_u32(&mut self.block, 16, negative_ttl);
         u32::try_from(self.block.len()).map_err(|_| BuildError::TooLarge)?;
@@ -461,35 +461,18 @@ impl Builder {
         }
     }
 
-    /// Marks MX targets, and names whose HTTPS or SVCB records lead out of the zone, or may.
-    fn mark_targets(&mut self, apex: &Name, records: &Records) {
-        for record in records.iter() {
-            let (target, mark) = match record.rtype {
-                Rtype::MX => (record.rdata.get(2..), flag::MAIL_HOST),
-                Rtype::HTTPS | Rtype::SVCB => (record.rdata.get(2..), flag::EXTERNAL_TARGET),
-                _ => continue,
-            };
-            let Some(target) = target.and_then(|rest| Some(&rest[..name::name_len(rest)?])) else {
-                continue;
-            };
-            let node = match mark {
-                flag::EXTERNAL_TARGET if target.len() == 1 => None,
-                // What a target within the zone has, is gated where it stands.
-                flag::EXTERNAL_TARGET if self.is_end_of_chain(target, apex) => None,
-                flag::EXTERNAL_TARGET => self.node_of(record.owner, apex),
-                _ => self.node_of(target, apex),
-            };
-            if let Some(node) = node {
+    /// Marks MX targets.
+    fn mark_mail_hosts(&mut self, apex: &Name, records: &Records) {
+        for record in records.iter().filter(|record| record.rtype == Rtype::MX) {
+            let target =
+                record.rdata.get(2..).and_then(|rest| Some(&rest[..name::name_len(rest)?]));
+            if let Some(node) = target.and_then(|target| self.node_of(target, apex)) {
                 let at = self.nodes[node].at as usize + 8;
-                let flags = u16::from_le_bytes([self.block[at], self.block[at + 1]]) | mark;
+                let flags = u16::from_le_bytes([self.block[at], self.block[at + 1]]);
+                let flags = flags | flag::MAIL_HOST;
                 self.block[at..at + 2].copy_from_slice(&flags.to_le_bytes());
             }
         }
-    }
-
-    /// True for a name of the zone that has its addresses, if any, itself.
-    fn is_end_of_chain(&self, target: &[u8], apex: &Name) -> bool {
-        self.node_of(target, apex).is_some_and(|node| self.nodes[node].flags & flag::ALIAS == 0)
     }
 
     fn negative_ttl(&self, records: &Records) -> u32 {
@@ -547,12 +530,6 @@ impl Zone {
                 Rtype::HTTPS | Rtype::SVCB => {
                     for rdata in rrset.rdata() {
                         address_hints(rdata, |address| note(classify(address).region));
-                        if let Some(target) = rdata.get(2..).filter(|rest| rest.first() != Some(&0))
-                        {
-                            self.addresses_of(target).for_each(|address| {
-                                note(classify(address).region);
-                            });
-                        }
                     }
                 }
                 _ => {}
@@ -569,21 +546,6 @@ impl Zone {
     fn is_ns_target(&self, node: &Node<'_>) -> bool {
         let mut ns_rrsets = self.nodes().filter_map(|owner| owner.rrset(Rtype::NS));
         ns_rrsets.any(|ns| ns.extras().any(|extra| extra.node.is_same(node)))
-    }
-
-    /// Addresses that the zone has for an uncompressed name at the start of `wire`.
-    fn addresses_of<'z>(&'z self, wire: &[u8]) -> impl Iterator<Item = IpAddr> + use<'z> {
-        let relative = name::name_len(wire)
-            .map(|len| &wire[..len])
-            .filter(|target| name::suffix_matches(target, self.apex()))
-            .map(|target| target[..target.len() - self.apex().len()].to_ascii_lowercase());
-        let node = relative
-            .and_then(|relative| self.nodes().find(|node| node.relative_name() == relative));
-        let rrset = move |rtype| node.and_then(|node| node.rrset(rtype));
-        [rrset(Rtype::A), rrset(Rtype::AAAA)]
-            .into_iter()
-            .flatten()
-            .flat_map(|rrset| rrset.addresses().collect::<Vec<_>>())
     }
 }
 
