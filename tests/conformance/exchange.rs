@@ -37,6 +37,8 @@ pub enum Way {
 pub struct Seen {
     /// What it was sent; over a connection that carries more than one message, nothing.
     pub query: Option<Packet>,
+    /// The IDs of all the queries in it.
+    pub ids: Vec<u16>,
     pub replies: Vec<Vec<u8>>,
     /// It closed the connection.
     pub closed: bool,
@@ -90,7 +92,8 @@ pub fn with_cookie(cookie: &[u8]) -> Packet {
 
 fn datagram(server: SocketAddr, packet: &Packet) -> Seen {
     let replies = exchange(server, &packet.bytes).into_iter().collect();
-    Seen { query: Some(packet.clone()), replies, closed: false, limit: packet.limit }
+    let ids = id_of(&packet.bytes).into_iter().collect();
+    Seen { query: Some(packet.clone()), ids, replies, closed: false, limit: packet.limit }
 }
 
 /// What of a connection the client closes once everything is sent.
@@ -104,8 +107,13 @@ fn connection(server: SocketAddr, pieces: &[Vec<u8>], shut: Shut) -> Seen {
     let mut stream = TcpStream::connect(server).expect("a connection");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     stream.set_nodelay(true).expect("an option");
-    let mut seen =
-        Seen { query: None, replies: Vec::new(), closed: false, limit: usize::from(u16::MAX) };
+    let mut seen = Seen {
+        query: None,
+        ids: ids_in(&pieces.concat()),
+        replies: Vec::new(),
+        closed: false,
+        limit: usize::from(u16::MAX),
+    };
     let after = ask("after.invalid", Rtype::A).id(SENTINEL).frame();
     // A server may close before all is written: what it has said until then counts.
     for piece in pieces {
@@ -131,6 +139,22 @@ fn connection(server: SocketAddr, pieces: &[Vec<u8>], shut: Shut) -> Seen {
             }
         }
     }
+}
+
+fn id_of(message: &[u8]) -> Option<u16> {
+    message.first_chunk().map(|id| u16::from_be_bytes(*id))
+}
+
+/// The IDs of the messages in frames, the last of which may be cut off.
+fn ids_in(frames: &[u8]) -> Vec<u16> {
+    let mut ids = Vec::new();
+    let mut rest = frames;
+    while let Some((length, tail)) = rest.split_first_chunk() {
+        let length = usize::from(u16::from_be_bytes(*length)).min(tail.len());
+        ids.extend(id_of(&tail[..length]));
+        rest = &tail[length..];
+    }
+    ids
 }
 
 fn read_frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
