@@ -405,8 +405,9 @@ impl<'s> Walk<'s, '_, '_> {
         self.finding.error = Some(ExtendedError { code, prefix: b"icp:", text: reason.as_bytes() });
     }
 
-    /// Addresses of the names in an RRset's RDATA. What does not fit is left out; glue that the
-    /// referral cannot be followed without makes it truncated (RFC 9471 §3).
+    /// Records of the names in an RRset's RDATA: addresses, and beside SVCB and HTTPS the services
+    /// (RFC 9460 §4.1). What does not fit is left out; glue that the referral cannot be followed
+    /// without makes it truncated (RFC 9471 §3).
     fn extras(
         &mut self,
         rrset: &Rrset<'s>,
@@ -424,10 +425,13 @@ impl<'s> Walk<'s, '_, '_> {
                 None => Some(owner),
             };
             let Some(place) = place else { continue };
-            for rtype in [Rtype::A, Rtype::AAAA] {
-                let Some(addresses) = extra.node.rrset(rtype) else { continue };
-                let bound = addresses.ttl().min(terms.max_gated_ttl);
-                match self.put_at(Section::Additional, &addresses, place, 0, bound) {
+            // What frees a name's addresses does not free its services.
+            let service = extra.service.filter(|_| !terms.is_dark);
+            for rtype in service.into_iter().chain([Rtype::A, Rtype::AAAA]) {
+                let Some(records) = extra.node.rrset(rtype) else { continue };
+                let bound = records.ttl().min(terms.max_gated_ttl);
+                // None of these types has a compressed name in its RDATA.
+                match self.put_at(Section::Additional, &records, place, 0, bound) {
                     Err(Full) if extra.is_required => return Err(Full),
                     Ok(_) | Err(Full) => {}
                 }

@@ -15,7 +15,7 @@
 //! those further along a chain, where it is rewritten. A *patch* is the place of a pointer within
 //! the records that is completed when they are written: to the apex, wherever it stands in that
 //! message, or to an earlier name of the same RRset. An *extra* is a name in the RDATA whose
-//! addresses go into the additional section.
+//! records go into the additional section.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -245,7 +245,8 @@ pub struct Rrset<'z> {
     rtype: Rtype,
 }
 
-/// A name in an RRset's RDATA whose addresses go into the additional section.
+/// A name in an RRset's RDATA whose addresses go into the additional section, and beside SVCB and
+/// HTTPS its records of that type, too (RFC 9460 §4.1).
 #[derive(Clone, Copy)]
 pub struct Extra<'z> {
     /// Where the name stands within the records; `None` for the RRset's own owner (a target of
@@ -253,7 +254,9 @@ pub struct Extra<'z> {
     pub name_at: Option<usize>,
     /// The answer is incomplete without it: glue below its own delegation (RFC 9471 §2.1).
     pub is_required: bool,
-    /// Where the addresses are.
+    /// The type of the RRset, where records of that type go along.
+    pub service: Option<Rtype>,
+    /// Where the records are.
     pub node: Node<'z>,
 }
 
@@ -322,10 +325,15 @@ impl<'z> Rrset<'z> {
         (0..usize::from(u16_at(self.bytes, self.at + 6))).map(move |index| {
             let at = extras_at + EXTRA_LEN * index;
             let name_at = u16_at(rrset.bytes, at);
+            let node = Node { bytes: rrset.bytes, at: u32_at(rrset.bytes, at + 4) as usize };
+            let is_service = matches!(rrset.rtype, Rtype::SVCB | Rtype::HTTPS)
+                && name_at != OWN_OWNER
+                && node.blocker().is_none();
             Extra {
                 name_at: (name_at != OWN_OWNER).then_some(usize::from(name_at)),
                 is_required: u16_at(rrset.bytes, at + 2) != 0,
-                node: Node { bytes: rrset.bytes, at: u32_at(rrset.bytes, at + 4) as usize },
+                service: is_service.then_some(rrset.rtype),
+                node,
             }
         })
     }

@@ -331,11 +331,11 @@ impl Builder {
             Rtype::NS | Rtype::CNAME | Rtype::PTR | Rtype::SOA => 0,
             Rtype::MX => 2,
             Rtype::SRV => {
-                self.note_extra(apex, rdata.get(6..), self.block.len() + 6 - body, node);
+                self.note_extra(apex, rtype, rdata.get(6..), self.block.len() + 6 - body, node);
                 return self.block.extend_from_slice(rdata);
             }
             Rtype::HTTPS | Rtype::SVCB => {
-                self.note_extra(apex, rdata.get(2..), self.block.len() + 2 - body, node);
+                self.note_extra(apex, rtype, rdata.get(2..), self.block.len() + 2 - body, node);
                 return self.block.extend_from_slice(rdata);
             }
             _ => return self.block.extend_from_slice(rdata),
@@ -347,7 +347,7 @@ impl Builder {
             let Some(len) = name::name_len(rest) else { break };
             let at = self.block.len() - body;
             if matches!(rtype, Rtype::NS | Rtype::MX) {
-                self.note_extra(apex, Some(rest), at, node);
+                self.note_extra(apex, rtype, Some(rest), at, node);
             }
             self.write_name(apex, &rest[..len], body);
             rest = &rest[len..];
@@ -385,9 +385,16 @@ impl Builder {
         self.block.extend_from_slice(&target.to_be_bytes());
     }
 
-    /// Notes that the addresses of the name at the start of `rest` go into the additional
-    /// section, if the zone has any.
-    fn note_extra(&mut self, apex: &Name, rest: Option<&[u8]>, at: usize, node: usize) {
+    /// Notes that records of the name at the start of `rest` go into the additional section, if the
+    /// zone has any: its addresses, and beside SVCB and HTTPS those of the same type.
+    fn note_extra(
+        &mut self,
+        apex: &Name,
+        rtype: Rtype,
+        rest: Option<&[u8]>,
+        at: usize,
+        node: usize,
+    ) {
         let Some(rest) = rest else { return };
         let Some(len) = name::name_len(rest) else { return };
         let target = &rest[..len];
@@ -396,12 +403,15 @@ impl Builder {
             _ => (self.node_of(target, apex), at as u16),
         };
         let Some(index) = index else { return };
-        let has_address = self.rrsets[self.nodes[index].rrsets.clone()]
-            .iter()
-            .any(|rrset| matches!(rrset.rtype, Rtype::A | Rtype::AAAA));
+        let has_any =
+            self.rrsets[self.nodes[index].rrsets.clone()].iter().any(|rrset| match rrset.rtype {
+                Rtype::A | Rtype::AAAA => true,
+                Rtype::SVCB | Rtype::HTTPS => rrset.rtype == rtype,
+                _ => false,
+            });
         let at_node = self.nodes[index].at;
         let is_noted = self.extras.iter().any(|(.., noted)| *noted == at_node);
-        if !has_address || is_noted || at >= usize::from(OWN_OWNER) {
+        if !has_any || is_noted || at >= usize::from(OWN_OWNER) {
             return;
         }
         let is_required = self.nodes[node].flags & flag::DELEGATION != 0

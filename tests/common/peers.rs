@@ -1,5 +1,5 @@
-//! Knot DNS and NSD from the distribution's packages, each on a free loopback port with a folder
-//! of its own: what beiand is compared with. Ended when dropped.
+//! Knot DNS, NSD and BIND from the distribution's packages, each on a free loopback port with a
+//! folder of its own: what beiand is compared with. Ended when dropped.
 
 #![allow(dead_code, missing_docs)]
 
@@ -146,6 +146,35 @@ pub fn nsd(folder: &Path, zones: &[ZoneFile], core: Option<usize>) -> Peer {
     let nsd = installed("nsd", "nsd");
     let command = [&nsd, Path::new("-d"), Path::new("-c"), &config];
     spawn("NSD", &command, core, at(port), &config)
+}
+
+/// Starts BIND in the folder, without recursion and without a control channel.
+pub fn bind(folder: &Path, zones: &[ZoneFile], core: Option<usize>) -> Peer {
+    let port = free_port();
+    fs::create_dir_all(folder).expect("a folder");
+    let path = |name: &str| folder.join(name);
+    // `no-auth`: as the others, nothing in the authority section beside an answer.
+    let mut text = format!(
+        "options {{\n  directory {folder:?};\n  listen-on port {port} {{ 127.0.0.1; }};\n  listen-on-v6 {{ none; }};\n\
+         \x20 pid-file {:?};\n  session-keyfile {:?};\n  lock-file none;\n  recursion no;\n  allow-transfer {{ none; }};\n\
+         \x20 notify no;\n  empty-zones-enable no;\n  dnssec-validation no;\n  minimal-responses no-auth;\n\
+         \x20 minimal-any no;\n  rrset-order {{ order none; }};\n  check-names primary ignore;\n  check-integrity no;\n}};\n\
+         controls {{ }};\n\
+         logging {{\n  channel file {{ file {:?}; severity warning; }};\n  category default {{ file; }};\n}};\n",
+        path("named.pid"),
+        path("session.key"),
+        path("named.log"),
+    );
+    for zone in zones {
+        writeln!(text, "zone {:?} {{ type primary; file {:?}; }};", zone.origin, zone.file)
+            .expect("a String");
+    }
+    let config = path("named.conf");
+    fs::write(&config, text).expect("a file");
+    let named = installed("named", "bind9");
+    // One thread: as many as the others have.
+    let command = [&named, Path::new("-f"), Path::new("-n1"), Path::new("-c"), &config];
+    spawn("BIND", &command, core, at(port), &config)
 }
 
 /// Starts a program, pinned to a core if one is given.
