@@ -38,7 +38,7 @@ mod tests;
 
 pub use change::{
     Changed, FeedChange, FeedSettings, FeedStats, Hint, Moment, Scope, ShownRecord, Shrink,
-    WaitingShrink,
+    WaitingShrink, Writers, Written,
 };
 pub use read::Texts;
 pub use refresh::Feed;

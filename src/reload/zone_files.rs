@@ -6,9 +6,10 @@
 //!
 //! When a change counts:
 //! - A file renamed into place, or closed by its writer, counts at once.
-//! - A file that changed with nobody known to have closed it counts when its last change lies
-//!   `settle` back, or when it has not changed for so long: a rewrite in place is never taken in
-//!   the middle. On the first scan everything counts as it stands.
+//! - A file that is known to be open for writing does not count. One that changed with nobody
+//!   known to have closed it counts when its last change lies `settle` back, or when it has not
+//!   changed for so long: a rewrite in place is never taken in the middle. On the first scan
+//!   everything counts as it stands.
 //! - A file or folder that is gone removes its zones once it has been gone for [`GONE_GRACE`], so
 //!   that delete-and-create does not flap; in a folder known to be whole (its `.hold` went, say) at
 //!   once. Gone means: the folders above it stand, it is in none of them, and the zones folder is
@@ -33,7 +34,9 @@ use self::folders::{FolderId, Folders};
 use super::hold;
 use super::origin::{self, FileName};
 use super::scope::{Closed, Scope};
+use super::writers::Writers;
 use crate::fault::{Fault, Severity};
+use crate::feed::Written;
 use crate::wire::name::Name;
 
 /// How long a file or folder must be gone before its zones go.
@@ -81,6 +84,7 @@ pub struct ZoneFileChanges {
 pub struct ZoneFiles {
     root: PathBuf,
     settle: Duration,
+    writers: Writers,
     folders: Folders,
     zones: hashbrown::HashMap<Name, Place>,
     /// Names of the files that are not called by [`origin::usual_file_name`].
@@ -167,6 +171,7 @@ impl ZoneFiles {
         ZoneFiles {
             root: root.into(),
             settle,
+            writers: Writers::default(),
             folders: Folders::default(),
             zones: hashbrown::HashMap::new(),
             unusual_names: HashMap::new(),
@@ -180,6 +185,11 @@ impl ZoneFiles {
             scanned_before: false,
             scan: 0,
         }
+    }
+
+    /// From now on it can be told whether a file is open for writing, or was written to.
+    pub fn meet(&mut self, writers: Writers) {
+        self.writers = writers;
     }
 
     /// Number of zones that have a file.
@@ -232,8 +242,9 @@ impl ZoneFiles {
     }
 
     /// How long to wait where a zone file that was just read is no longer as the scan found it:
-    /// what was read may be half of a rewrite. It is looked at again then, or when its writer
-    /// closes it, or when the `.hold` goes that has been set since.
+    /// what was read may be half of a rewrite. It is looked at again then; or, where the wait is
+    /// nothing, when an event comes: its writer closes it, or the `.hold` goes that has been set
+    /// since. The [`Writers`] have caught up after the reading.
     pub fn put_off_if_written(&mut self, file: &ZoneFile) -> Option<Duration> {
         let place = self.zones.get_mut(&file.origin)?;
         let path = file.path();
@@ -247,6 +258,10 @@ impl ZoneFiles {
             return None;
         };
         let print = fingerprint(&found);
+        if self.writers.written(&path) != Written::No {
+            place.fingerprint = 0;
+            return Some(Duration::ZERO);
+        }
         if place.fingerprint == print {
             return None;
         }
@@ -562,9 +577,16 @@ impl ZoneFiles {
         found: &Metadata,
         pass: &mut Pass<'_>,
     ) -> bool {
+        if self.writers.is_open(path) {
+            // Its close is an event.
+            self.unsettled.remove(path);
+            return false;
+        }
         let age = found.modified().ok().and_then(|at| pass.wall.duration_since(at).ok());
         let settled = !self.scanned_before
-            || pass.is_closed(path, found)
+            // What a writer does shows a little before its event comes: who empties a file is
+            // about to write to it.
+            || (found.size() > 0 && pass.is_closed(path, found))
             || age.is_some_and(|age| age >= self.settle)
             || self.unsettled.len() >= MAX_UNSETTLED;
         if !settled {
