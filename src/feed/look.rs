@@ -31,6 +31,9 @@ use super::split::End;
 use super::store::{FileId, FilingStore, Rest};
 use crate::fault::{Fault, Severity};
 
+/// An empty file must have been quiet for at least so long.
+const EMPTY_REST: Duration = Duration::from_secs(5);
+
 /// Who looks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Looker<'a> {
@@ -166,12 +169,16 @@ impl<'a> Looker<'a> {
         }
         let stat = Stat::of(&metadata);
         let quiet_for = source.quiet_for(&stat, writer, self.now);
-        // What a writer does shows a little before its event comes, and who empties a file is about
-        // to write to it.
-        let is_closed =
-            stat.size > 0 && matches!(writer, Writer::Done(at) if stat.is_as_it_was(at));
-        let settled = is_closed || quiet_for >= self.settings.settle;
-        let wait = self.settings.settle.saturating_sub(quiet_for).max(Duration::from_millis(1));
+        // Who empties a file is about to write to it, and shows it before any event comes: on a busy
+        // disk by a second.
+        let is_empty = stat.size == 0;
+        let settle = match is_empty {
+            true => self.settings.settle.max(EMPTY_REST),
+            false => self.settings.settle,
+        };
+        let is_closed = matches!(writer, Writer::Done(at) if stat.is_as_it_was(at));
+        let settled = (is_closed && !is_empty) || quiet_for >= settle;
+        let wait = settle.saturating_sub(quiet_for).max(Duration::from_millis(1));
         let unsettled = Look::Unsettled { stat, wait };
 
         let has_tail = source.taken.as_ref().is_some_and(|taken| taken.mark.has_tail());

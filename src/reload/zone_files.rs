@@ -42,6 +42,9 @@ use crate::wire::name::Name;
 /// How long a file or folder must be gone before its zones go.
 pub const GONE_GRACE: Duration = Duration::from_secs(1);
 
+/// An empty file must have been quiet for at least so long.
+const EMPTY_REST: Duration = Duration::from_secs(5);
+
 /// Above this many files under rewrite at once, they are taken as they stand.
 const MAX_UNSETTLED: usize = 65_536;
 /// Deeper folders are not looked into.
@@ -582,12 +585,13 @@ impl ZoneFiles {
             self.unsettled.remove(path);
             return false;
         }
+        // Who empties a file is about to write to it, and shows it before any event comes: on a busy
+        // disk by a second.
+        let settle = if found.size() > 0 { self.settle } else { self.settle.max(EMPTY_REST) };
         let age = found.modified().ok().and_then(|at| pass.wall.duration_since(at).ok());
         let settled = !self.scanned_before
-            // What a writer does shows a little before its event comes: who empties a file is
-            // about to write to it.
             || (found.size() > 0 && pass.is_closed(path, found))
-            || age.is_some_and(|age| age >= self.settle)
+            || age.is_some_and(|age| age >= settle)
             || self.unsettled.len() >= MAX_UNSETTLED;
         if !settled {
             let since = match self.unsettled.get(path) {
@@ -595,9 +599,9 @@ impl ZoneFiles {
                 _ => pass.now,
             };
             let quiet = pass.now.saturating_duration_since(since);
-            if quiet < self.settle {
+            if quiet < settle {
                 self.unsettled.insert(path.to_owned(), (print, since));
-                pass.come_back_in(self.settle - quiet);
+                pass.come_back_in((settle - quiet).min(self.settle));
                 return false;
             }
         }

@@ -157,7 +157,7 @@ impl Clients {
         let on_the_way = OnTheWay::default();
         let (sending, stop) = (Arc::clone(&on_the_way), Arc::clone(&self.stop));
         let (asked, count) = (Arc::clone(&world), Arc::clone(&seen));
-        self.threads.push(std::thread::spawn(move || {
+        let sender = std::thread::spawn(move || {
             let mut questions = Questions(number);
             let begun = Instant::now();
             for turn in 0_u32.. {
@@ -188,8 +188,7 @@ impl Clients {
                     count.complain(format!("a query could not be sent: {error}"));
                 }
             }
-        }));
-        let stop = Arc::clone(&self.stop);
+        });
         self.threads.push(std::thread::spawn(move || {
             let mut give_up: Option<Instant> = None;
             loop {
@@ -201,7 +200,7 @@ impl Clients {
                         return;
                     }
                 }
-                if stop.load(Ordering::Relaxed) {
+                if sender.is_finished() {
                     let give_up = *give_up.get_or_insert_with(|| Instant::now() + PATIENCE);
                     let missing = lock(&on_the_way).len() as u64;
                     if missing == 0 || Instant::now() > give_up {
