@@ -40,7 +40,7 @@ mod tests;
 
 pub use change::{
     Changed, FeedChange, FeedSettings, FeedStats, Hint, Moment, Scope, ShownRecord, Shrink,
-    WaitingShrink,
+    WaitingShrink, Writers, Written,
 };
 pub use convert::{ConvertError, Converted, FileFormat, convert};
 pub use read::{Texts, each_record};

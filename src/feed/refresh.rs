@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use super::change::{
     Changed, FeedChange, FeedSettings, FeedStats, Hint, Moment, Scope, ShownRecord, Shrink,
-    WaitingShrink,
+    WaitingShrink, Writers, Written,
 };
 use super::files::{Folder, HOLD, Hold};
-use super::look::{Look, Looker, Reconsider, Source, Taken, Version, Waiting, Writer};
+use super::look::{Look, Looker, Reconsider, RestsOn, Source, Taken, Version, Waiting, Writer};
 use super::read::{Texts, each_record};
 use super::rows::Format;
 use super::shrink::{self, Emptied, Part};
@@ -33,6 +33,8 @@ pub struct Feed {
     sources: BTreeMap<PathBuf, Source>,
     /// By file id.
     paths: Vec<PathBuf>,
+    /// Without them nobody is known to write.
+    writers: Option<Box<dyn Writers>>,
 }
 
 /// What to do with a file.
@@ -65,6 +67,7 @@ impl Feed {
             store: FilingStore::default(),
             sources: BTreeMap::new(),
             paths: Vec::new(),
+            writers: None,
         };
         let on_hold = std::mem::take(&mut folder.on_hold);
         folder.hold = Hold::PassOver;
@@ -80,6 +83,11 @@ impl Feed {
         change.on_hold = on_hold;
         change.changed = Changed::All;
         (feed, change)
+    }
+
+    /// From now on it can be told whether a file was written to while it was read.
+    pub fn meet(&mut self, writers: Box<dyn Writers>) {
+        self.writers = Some(writers);
     }
 
     /// The records.
@@ -376,7 +384,10 @@ impl Feed {
                     if source.unsettled.is_none_or(|(before, _)| before != stat) {
                         source.unsettled = Some((stat, now.monotonic));
                     }
-                    round.look_again_in(wait);
+                    // The close of a file that is known to be open is an event.
+                    if writer != Writer::Writing {
+                        round.look_again_in(wait);
+                    }
                 }
                 Look::Gone => plans.push(Plan { path: path.clone(), id, version: None }),
                 Look::Read(version) => {
@@ -394,8 +405,30 @@ impl Feed {
         plans
     }
 
+    /// Leaves out what was written to while it was read: it may be half of the next version.
+    fn leave_out_written(&self, plans: &mut Vec<Plan>) {
+        let rests_on = |plan: &Plan| plan.version.as_ref().map(|version| version.rests_on);
+        let Some(writers) = &self.writers else { return };
+        if plans.iter().all(|plan| rests_on(plan).is_none_or(|on| on == RestsOn::Nothing)) {
+            return;
+        }
+        writers.catch_up();
+        // What is left out has an event to come, or one that is not taken yet.
+        plans.retain(|plan| {
+            let Some(version) = plan.version.as_ref() else { return true };
+            match (version.rests_on, writers.written(&self.settings.path.join(&plan.path))) {
+                (RestsOn::Nothing, _) | (_, Written::No) => true,
+                (_, Written::StillOpen) => false,
+                // Appended to since, and nothing else.
+                (RestsOn::Unwritten, Written::Closed) => version.grew,
+                (RestsOn::Closed, Written::Closed) => true,
+            }
+        });
+    }
+
     /// Takes in what may be taken in, and sets the rest to wait.
-    fn carry_out(&mut self, plans: Vec<Plan>, shrink: Shrink, now: Moment, round: &mut Round) {
+    fn carry_out(&mut self, mut plans: Vec<Plan>, shrink: Shrink, now: Moment, round: &mut Round) {
+        self.leave_out_written(&mut plans);
         let waiting = match shrink {
             Shrink::Accept => HashMap::new(),
             Shrink::Guard => {
@@ -423,7 +456,7 @@ impl Feed {
                     self.store.apply(plan.id, Delta::default(), Rest::Goes, &mut round.touched);
                 }
                 Some(version) => {
-                    let Version { stat, reading, rest, grew } = *version;
+                    let Version { stat, reading, rest, grew, .. } = *version;
                     if reading.mark.has_tail() || grew {
                         round.look_again_in(self.settings.settle);
                     }
