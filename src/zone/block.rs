@@ -254,7 +254,7 @@ pub struct Extra<'z> {
     pub name_at: Option<usize>,
     /// The answer is incomplete without it: glue below its own delegation (RFC 9471 §2.1).
     pub is_required: bool,
-    /// The type of the RRset, where records of that type go along.
+    /// The type of the RRset, where other records of that type go along.
     pub service: Option<Rtype>,
     /// Where the records are.
     pub node: Node<'z>,
@@ -327,8 +327,8 @@ impl<'z> Rrset<'z> {
             let name_at = u16_at(rrset.bytes, at);
             let node = Node { bytes: rrset.bytes, at: u32_at(rrset.bytes, at + 4) as usize };
             let is_service = matches!(rrset.rtype, Rtype::SVCB | Rtype::HTTPS)
-                && name_at != OWN_OWNER
-                && node.blocker().is_none();
+                && node.blocker().is_none()
+                && node.rrset(rrset.rtype).is_some_and(|other| other.at != rrset.at);
             Extra {
                 name_at: (name_at != OWN_OWNER).then_some(usize::from(name_at)),
                 is_required: u16_at(rrset.bytes, at + 2) != 0,

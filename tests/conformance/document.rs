@@ -25,8 +25,8 @@ cookies then, NSD and BIND no NSID.
 
 In every case, beside what is written there: ID, opcode and RD are those of the query; QR is set; RA, AD and Z are clear, and
 so is TC unless it is asked for; the question is the query's, byte by byte; OPT has version 0 and no unknown flags; FORMERR,
-NOTIMP and BADVERS come without records; the reply is no larger than the client takes. Names are relative to `site.example.`,
-the zone that is asked for.
+NOTIMP and BADVERS come without records; no record comes twice; the reply is no larger than the client takes. Names are
+relative to `site.example.`, the zone that is asked for.
 ";
 
 /// What one server did in each case.

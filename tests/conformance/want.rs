@@ -156,6 +156,9 @@ fn of_reply(wants: &[Want], seen: &Seen, bytes: &[u8], faults: &mut Vec<String>)
         }
     }
     let records = [&reply.message.answers, &reply.message.authorities, &reply.message.additionals];
+    if records[0].iter().any(|record| records[2].contains(record)) {
+        fault("twice");
+    }
     let is_refused = matches!(reply.rcode, rcode::FORMERR | rcode::NOTIMP | rcode::BADVERS);
     if is_refused && records.iter().any(|section| !section.is_empty()) {
         fault("records");

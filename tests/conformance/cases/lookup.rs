@@ -333,6 +333,12 @@ fn data() -> Vec<Case> {
             [NOERROR, AA, Answers(1), Additional(&["svc A 192.0.2.16"])],
         ),
         case(
+            "HTTPS whose target is its owner by name",
+            "RFC 9460 §4.1",
+            at("byname", Rtype::HTTPS),
+            [NOERROR, AA, Answer(&["byname HTTPS 1 byname"]), Additional(&["byname A 192.0.2.17"])],
+        ),
+        case(
             "HTTPS in AliasMode with its target's records",
             "RFC 9460 §4.1",
             at("aliasmode", Rtype::HTTPS),

@@ -130,6 +130,8 @@ srv SRV 1 1 443 mail
 unknown TYPE65400 \# 3 010203
 svc HTTPS 1 . alpn=h2
 svc A 192.0.2.16
+byname HTTPS 1 byname alpn=h2
+byname A 192.0.2.17
 pool HTTPS 1 mail alpn=h2
 aliasmode HTTPS 0 svc
 aliassvcb SVCB 0 pool2
