@@ -13,7 +13,7 @@ use crate::feed::{Feed, Moment};
 use crate::reload::read_zones::{Loaded, read_zones as read_files};
 use crate::reload::rebuild;
 use crate::reload::{Scope, ZoneFiles};
-use crate::serve::{CertificateFiles, check_certificate};
+use crate::serve::check_certificate;
 use crate::wire::HashKey;
 
 /// What was read, and what is wrong with it.
@@ -72,12 +72,8 @@ fn read_everything(config: &Config) -> Report {
             return report;
         }
     };
-    if let Some(identity) = &config.tls.identity {
-        let files = CertificateFiles {
-            certificate: identity.certificate.clone(),
-            key: identity.key.clone(),
-        };
-        report.add(&[("certificate", 1)], check_certificate(&files).err().into_iter().collect());
+    if let Some(files) = settings::certificate_files(config) {
+        report.add(&[("certificate", 1)], check_certificate(&files));
     }
     read_zones(&settings, &mut report);
     let (_, change) = Feed::open(settings.feed, Moment::now());

@@ -1,6 +1,6 @@
 //! From the configuration to what each room wants to be told.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -12,6 +12,7 @@ use crate::feed::FeedSettings;
 use crate::gate::{self, GateSettings, MailHosts};
 use crate::region::Regions;
 use crate::reload::rebuild;
+use crate::serve::CertificateFiles;
 use crate::state::verdicts::Rules;
 use crate::wire::Name;
 
@@ -36,7 +37,22 @@ pub fn rebuild(config: &Config, secret: CookieSecret) -> Result<rebuild::Setting
         regions_stamp: regions_stamp(config),
         identity: Arc::new(identity),
         config: config.file.clone(),
-        files: config.regions.mmdb.iter().cloned().collect(),
+        files: single_files(config),
+    })
+}
+
+/// The single files that the configuration names, to be watched.
+fn single_files(config: &Config) -> Vec<PathBuf> {
+    let identity = config.tls.identity.iter();
+    let of_identity = identity.flat_map(|it| [it.certificate.clone(), it.key.clone()]);
+    config.regions.mmdb.iter().cloned().chain(of_identity).collect()
+}
+
+/// The certificate of the encrypted transports.
+pub fn certificate_files(config: &Config) -> Option<CertificateFiles> {
+    config.tls.identity.as_ref().map(|identity| CertificateFiles {
+        certificate: identity.certificate.clone(),
+        key: identity.key.clone(),
     })
 }
 

@@ -69,8 +69,17 @@ impl Settings {
     }
 }
 
-/// Reads the configuration anew.
-pub type ReadSettings = Box<dyn FnMut() -> Result<Settings, Vec<Fault>> + Send>;
+/// Reads the configuration anew, and whatever else depends on the single files that it names.
+pub type ReadSettings = Box<dyn FnMut() -> ReadAgain + Send>;
+
+/// What came of reading the configuration anew.
+#[derive(Debug)]
+pub struct ReadAgain {
+    /// None where it was refused.
+    pub settings: Option<Settings>,
+    /// What is wrong with the configuration, or with a file that it names.
+    pub faults: Vec<Fault>,
+}
 
 /// Builds what is served, and keeps it in step with the files.
 pub struct Rebuild {
@@ -400,14 +409,9 @@ impl Loader for Rebuild {
     }
 
     fn config(&mut self, now: Instant) -> Taken {
-        let mut taken = Taken::default();
-        let new = match (self.read_settings)() {
-            Ok(new) => new,
-            Err(faults) => {
-                taken.faults = faults;
-                return taken;
-            }
-        };
+        let ReadAgain { settings, faults } = (self.read_settings)();
+        let mut taken = Taken { faults, ..Taken::default() };
+        let Some(new) = settings else { return taken };
         let old = std::mem::replace(&mut self.settings, new);
         let new = self.settings.clone();
         let mut is_changed = old.identity != new.identity;
