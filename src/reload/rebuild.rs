@@ -233,6 +233,26 @@ impl Rebuild {
         }
     }
 
+    /// A configuration that names another folder, in which there is nothing, would remove every zone,
+    /// or close every domain: it is refused.
+    fn fault_of_folders(&self, new: &Settings) -> Option<Fault> {
+        let zones = (!self.files.is_empty()).then_some((&self.settings.zones, &new.zones));
+        let filings =
+            (!self.store().is_empty()).then_some((&self.settings.feed.path, &new.feed.path));
+        let changed = zones.into_iter().chain(filings).filter(|(old, new)| old != new);
+        changed.map(|(_, folder)| folder).find_map(|folder| {
+            let problem = match std::fs::read_dir(folder).map(|mut entries| entries.next()) {
+                Ok(Some(_)) => return None,
+                Ok(None) => "the folder that the changed configuration names is empty".to_owned(),
+                Err(error) => {
+                    format!("the folder that the changed configuration names: {error}")
+                }
+            };
+            let remedy = "fill the folder, then `beiand reload`; the former settings stay in force";
+            Some(Fault::of_file(Severity::Error, folder, problem, remedy))
+        })
+    }
+
     fn tell_verdict(&self, apex: &[u8], before: &Column, after: &Column, taken: &mut Taken) {
         if before.own == after.own || !self.is_serving() {
             return;
@@ -412,6 +432,10 @@ impl Loader for Rebuild {
         let ReadAgain { settings, faults } = (self.read_settings)();
         let mut taken = Taken { faults, ..Taken::default() };
         let Some(new) = settings else { return taken };
+        if let Some(fault) = self.fault_of_folders(&new) {
+            taken.faults.push(fault);
+            return taken;
+        }
         let old = std::mem::replace(&mut self.settings, new);
         let new = self.settings.clone();
         let mut is_changed = old.identity != new.identity;
@@ -426,10 +450,16 @@ impl Loader for Rebuild {
             is_changed = true;
         }
         // A folder that has not been looked at yet is none that a change could be missed in.
-        if old.feed != new.feed && self.feed.is_some() {
-            self.feed = None;
-            self.told_waiting = None;
-            self.refresh_feed(feed::Scope::All, &[], feed::Shrink::Accept, &mut taken);
+        if old.feed != new.feed
+            && let Some(feed) = &mut self.feed
+        {
+            let mut shrink = feed::Shrink::Guard;
+            if !feed.change_limits(&new.feed) {
+                self.feed = None;
+                self.told_waiting = None;
+                shrink = feed::Shrink::Accept;
+            }
+            self.refresh_feed(feed::Scope::All, &[], shrink, &mut taken);
         }
         if old.zones != new.zones || old.settle != new.settle {
             self.files = ZoneFiles::new(&new.zones, new.settle);
