@@ -19,6 +19,7 @@ pub mod read_zones;
 pub mod rebuild;
 pub mod scope;
 pub mod watch;
+pub mod writers;
 pub mod zone_files;
 
 mod origin;
@@ -27,4 +28,5 @@ pub use driver::{Driver, Handle, Outcome, Settings};
 pub use loader::{Loader, Shrink, Taken};
 pub use scope::{Batch, Closed, Scope};
 pub use watch::Watched;
+pub use writers::Writers;
 pub use zone_files::{ZoneFile, ZoneFileChanges, ZoneFiles};

@@ -90,14 +90,25 @@ impl Drop for Peer {
 
 /// Starts Knot DNS in the folder.
 pub fn knot(folder: &Path, zones: &[ZoneFile], core: Option<usize>) -> Peer {
-    let port = free_port();
+    knot_at(at(free_port()), folder, zones, core)
+}
+
+/// Starts Knot DNS in the folder, listening there.
+pub fn knot_at(
+    address: SocketAddr,
+    folder: &Path,
+    zones: &[ZoneFile],
+    core: Option<usize>,
+) -> Peer {
     fs::create_dir_all(folder).expect("a folder");
     let mut text = format!(
-        "server:\n    rundir: {folder:?}\n    listen: 127.0.0.1@{port}\n    udp-workers: 1\n    tcp-workers: 1\n    background-workers: 1\n    automatic-acl: off\n\
+        "server:\n    rundir: {folder:?}\n    listen: {ip}@{port}\n    udp-workers: 1\n    tcp-workers: 1\n    background-workers: 1\n    automatic-acl: off\n\
          log:\n  - target: {log:?}\n    any: warning\n\
          database:\n    storage: {db:?}\n\
          template:\n  - id: default\n    zonefile-sync: -1\n    zonefile-load: whole\n    journal-content: none\n    semantic-checks: off\n\
          zone:\n",
+        ip = address.ip(),
+        port = address.port(),
         log = folder.join("knot.log"),
         db = folder.join("db"),
     );
@@ -106,7 +117,7 @@ pub fn knot(folder: &Path, zones: &[ZoneFile], core: Option<usize>) -> Peer {
     }
     let config = folder.join("knot.conf");
     fs::write(&config, text).expect("a file");
-    spawn("Knot", &[&installed("knotd", "knot"), Path::new("-c"), &config], core, at(port), &config)
+    spawn("Knot", &[&installed("knotd", "knot"), Path::new("-c"), &config], core, address, &config)
 }
 
 /// Starts NSD in the folder.
