@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::filing::Instant;
+use crate::reload::control::MAX_TRACE_MINUTES;
 use crate::serve::BindError;
 use crate::wire::name::Name;
 use crate::wire::rrtype::Rtype;
@@ -23,6 +24,7 @@ pub mod explain;
 pub mod limits;
 mod log_sink;
 pub mod logging;
+pub mod operate;
 pub mod privileges;
 pub mod serve;
 pub mod service;
@@ -129,11 +131,65 @@ pub enum Verb {
         #[allow(missing_docs)]
         output: Output,
     },
+    /// Say how the running server is: its data, its load, its last reload, what is refused
+    Status {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        output: Output,
+    },
+    /// Show every figure that the running server counts
+    Stats {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        output: Output,
+    },
+    /// Ask the running server about its zones
+    Zones {
+        /// What to ask.
+        #[command(subcommand)]
+        verb: ZonesVerb,
+    },
+    /// Change how much the running server logs, until it ends
+    LogLevel {
+        /// How much
+        #[arg(value_parser = ["error", "warn", "info", "debug", "trace"])]
+        level: String,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        output: Output,
+    },
+    /// Have the running server log every decision about a domain for a while
+    Trace {
+        /// The domain, in Unicode or A-labels
+        #[arg(value_parser = parse_name)]
+        name: Name,
+        /// For how long; 0 ends it
+        #[arg(long, value_name = "N", default_value_t = 5)]
+        #[arg(value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_TRACE_MINUTES)))]
+        minutes: u32,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        output: Output,
+    },
     /// Have the running server look at its files now
     Reload {
         #[command(flatten)]
         #[allow(missing_docs)]
         arguments: ReloadArguments,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        output: Output,
+    },
+}
+
+/// What `beiand zones` can do.
+#[derive(Debug, Subcommand)]
+pub enum ZonesVerb {
+    /// Say whether a zone is served, its serial number, file, verdict and last refusal
+    Status {
+        /// The zone's origin, in Unicode or A-labels
+        #[arg(value_parser = parse_name)]
+        name: Name,
         #[command(flatten)]
         #[allow(missing_docs)]
         output: Output,
@@ -160,6 +216,9 @@ pub struct ExplainArguments {
     /// Decide as of this instant (RFC 3339 with offset), instead of now
     #[arg(long, value_name = "TIME", value_parser = parse_instant)]
     pub at: Option<Instant>,
+    /// Ask the running server, instead of reading the files
+    #[arg(long, conflicts_with_all = ["at", "rtype"])]
+    pub server: bool,
 }
 
 /// Of `beiand reload`.
@@ -203,8 +262,22 @@ fn dispatch(arguments: &Arguments, show: &Show) -> Result<Exit, Failure> {
         // Faults of the configuration are what this verb is for.
         Verb::Check { .. } => check::run(config, show, &mut out),
         Verb::Serve => serve::run(&config.map_err(Failure::Config)?),
+        Verb::Explain { arguments, .. } if arguments.server => {
+            operate::explain(&config.map_err(Failure::Config)?, arguments, show, &mut out)
+        }
         Verb::Explain { arguments, .. } => {
             explain::run(&config.map_err(Failure::Config)?, arguments, show, &mut out)
+        }
+        Verb::Status { .. } => operate::status(&config.map_err(Failure::Config)?, show, &mut out),
+        Verb::Stats { .. } => operate::stats(&config.map_err(Failure::Config)?, show, &mut out),
+        Verb::Zones { verb: ZonesVerb::Status { name, .. } } => {
+            operate::zone_status(&config.map_err(Failure::Config)?, name, show, &mut out)
+        }
+        Verb::LogLevel { level, .. } => {
+            operate::log_level(&config.map_err(Failure::Config)?, level, show, &mut out)
+        }
+        Verb::Trace { name, minutes, .. } => {
+            operate::trace(&config.map_err(Failure::Config)?, name, *minutes, show, &mut out)
         }
         Verb::Reload { arguments, .. } => {
             control::run(&config.map_err(Failure::Config)?, *arguments, show, &mut out)
@@ -236,9 +309,14 @@ impl Verb {
     fn format(&self) -> Format {
         let json = match self {
             Verb::Serve => false,
-            Verb::Check { output } => output.json,
-            Verb::Explain { output, .. } => output.json,
-            Verb::Reload { output, .. } => output.json,
+            Verb::Check { output }
+            | Verb::Explain { output, .. }
+            | Verb::Status { output }
+            | Verb::Stats { output }
+            | Verb::Zones { verb: ZonesVerb::Status { output, .. } }
+            | Verb::LogLevel { output, .. }
+            | Verb::Trace { output, .. }
+            | Verb::Reload { output, .. } => output.json,
         };
         if json { Format::Json } else { Format::Human }
     }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::reader::{Document, Key, Span};
 use super::values::{
     Problem, parse_address, parse_character_string, parse_cookie_secret, parse_domain,
-    parse_filled, parse_ipv4, parse_ipv6, parse_network, parse_nsid, parse_page_template,
-    parse_province, parse_socket_address,
+    parse_file_mode, parse_filled, parse_ipv4, parse_ipv6, parse_network, parse_nsid,
+    parse_page_template, parse_province, parse_socket_address,
 };
 use super::{
     Config, Control, ExternalTargets, Filings, Gate, GateMode, Https, Log, LogFormat, LogLevel,
-    OtherMainland, Regions, Server, Tls, TlsIdentity, TransferInProgress, Zones,
+    Metrics, OtherMainland, Regions, Server, Tls, TlsIdentity, TransferInProgress, Zones,
 };
 use crate::fault::Fault;
 
@@ -47,6 +47,7 @@ fn config(document: &mut Document<'_>, file: &Path) -> Config {
     let server = server(document, folder, &mut listening);
     let tls = tls(document, folder, &mut listening);
     let https = https(document, &mut listening);
+    let metrics = metrics(document, &mut listening);
     listening.report_duplicates(document);
     report_missing_certificate(document, &tls, &https);
     Config {
@@ -60,6 +61,7 @@ fn config(document: &mut Document<'_>, file: &Path) -> Config {
         regions: regions(document, folder),
         log: log(document),
         control: control(document, folder),
+        metrics,
     }
 }
 
@@ -320,6 +322,9 @@ fn log(document: &mut Document<'_>) -> Log {
 
 fn control(document: &mut Document<'_>, folder: &Path) -> Control {
     let key = ("control", "socket");
+    let mode =
+        document.text(("control", "mode"), parse_file_mode).unwrap_or(Control::default().mode);
+    let group = document.text(("control", "group"), parse_filled);
     let Some(socket) = document.text(key, |text| {
         let socket = (!text.is_empty()).then(|| folder.join(text));
         match &socket {
@@ -330,9 +335,14 @@ fn control(document: &mut Document<'_>, folder: &Path) -> Control {
             _ => Ok(socket),
         }
     }) else {
-        return Control::default();
+        return Control { mode, group, ..Control::default() };
     };
-    Control { socket }
+    Control { socket, mode, group }
+}
+
+fn metrics(document: &mut Document<'_>, listening: &mut Listening) -> Metrics {
+    let listen = document.list(("metrics", "listen"), parse_socket_address).unwrap_or_default();
+    Metrics { listen: listening.add(listen) }
 }
 
 /// The addresses of every section, to find two that are the same: the second could not be bound.

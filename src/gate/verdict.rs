@@ -66,11 +66,7 @@ impl Gate {
         place: &Place<'_>,
         rtype: Rtype,
     ) -> Verdict {
-        match self.region(zones, entry, name, place, rtype) {
-            Region::Own => column.own,
-            Region::OtherMainland => column.other_mainland,
-            Region::Overseas => Verdict::NotRequired,
-        }
+        column.verdict_in(self.region(zones, entry, name, place, rtype))
     }
 
     /// Where the addresses of a name are, at the end of its chain. What is not known counts as

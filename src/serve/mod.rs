@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `udp` | UDP: one thread a worker and listen address, batches, the hot path |
 //! | `tcp` | TCP: our own acceptor with limits, pipelining, idle and write timeouts |
+//! | `http` | HTTP/1.1 with limits, for pages of our own; no queries |
 //! | `encrypted`, `bridge` | DNS over TLS and over HTTPS on hickory-server |
 //!
 //! A transport knows sockets, frames and limits. What a query means and what is replied is
@@ -17,9 +18,12 @@ mod bridge;
 mod counters;
 mod encrypted;
 mod guarded;
+pub mod http;
+mod qtype;
 mod settings;
 mod tcp;
 mod tls;
+mod traced;
 mod udp;
 
 use std::io;
@@ -31,12 +35,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 pub use bind::{BindError, Bound, LocalAddrs, bind};
-pub use counters::{Counters, Counts, Protocol, RCODE_SLOTS};
+pub use counters::{Counters, Counting, Counts, Protocol, RCODE_SLOTS};
+pub use qtype::QtypeGroup;
 pub use settings::{
     CertificateFiles, HttpsSettings, Settings, TcpSettings, TlsSettings, UdpSettings,
 };
 
 pub use tls::check_certificate;
+pub use traced::TARGET as TRACE_TARGET;
 
 use crate::state::Shared;
 use counters::Registry;
@@ -118,6 +124,11 @@ impl Running {
     /// What was counted since the start, summed over all threads.
     pub fn counters(&self) -> Counters {
         self.registry.sum()
+    }
+
+    /// For whoever asks for [`Running::counters`] later, and from elsewhere.
+    pub fn counting(&self) -> Counting {
+        Counting::of(&self.registry)
     }
 
     /// Stops within about `drain`: accepts nothing new, answers what stands in the socket buffers,

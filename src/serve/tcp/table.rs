@@ -179,6 +179,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        counters::here(Protocol::Tcp, |slot| slot.connection_ended());
         let mut seats = self.table.lock();
         // An evicted connection's seat has been taken away already.
         seats.remove(self.id);
