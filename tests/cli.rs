@@ -331,3 +331,33 @@ fn a_certificate_that_cannot_be_read_is_named() {
     assert_eq!(code(&output), Some(3));
     assert!(stderr(&output).contains("gone.pem"), "{}", stderr(&output));
 }
+
+#[test]
+fn completions_and_manual_pages_need_no_configuration_and_know_every_verb() {
+    let folder = tempfile::tempdir().unwrap();
+    for (shell, says) in [
+        ("bash", "complete -F _beiand"),
+        ("zsh", "#compdef beiand"),
+        ("fish", "complete -c beiand"),
+    ] {
+        let output = run(folder.path(), &["completions", shell]);
+        assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+        let script = stdout(&output);
+        assert!(script.contains(says) && script.contains("accept-shrink"), "{shell}: {script}");
+    }
+    let output = run(folder.path(), &["man-pages", "manual"]);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    let page = |name: &str| fs::read_to_string(folder.path().join("manual").join(name)).unwrap();
+    let program = page("beiand.8");
+    let help = stdout(&run(folder.path(), &["--help"]));
+    let verbs = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let verbs = verbs.take_while(|line| !line.is_empty());
+    let verbs: Vec<&str> = verbs.filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(verbs.contains(&"serve") && verbs.contains(&"check"), "{help}");
+    for verb in verbs.into_iter().filter(|verb| *verb != "help") {
+        let (named, page) = (format!("beiand\\-{verb}(8)"), page(&format!("beiand-{verb}.8")));
+        assert!(program.contains(&named), "no {named} in {program}");
+        assert!(page.contains(".SH SYNOPSIS"), "{page}");
+    }
+    assert!(page("beiand-reload.8").contains("\\-\\-wait"));
+}

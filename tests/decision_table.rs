@@ -255,6 +255,18 @@ fn row_12_transfer_rejected() {
 }
 
 #[test]
+fn row_12_transfer_rejected_on_the_other_providers_record_and_whatever_the_setting() {
+    let mut site = Site::new();
+    site.gate("transfer_in_progress", "\"open\"");
+    let theirs = |status| transferring(status).set("provider", "othercloud");
+    site.plain_zone("site.example").records(&[theirs("under-review")]);
+    let server = site.start();
+    server.opens("site.example");
+    server.records(&[theirs("rejected")]);
+    server.blocked("site.example", "transfer-rejected");
+}
+
+#[test]
 fn row_13_transfer_in_progress_but_the_filing_cancelled() {
     let mut site = Site::new();
     site.gate("transfer_in_progress", "\"open\"");
@@ -275,6 +287,33 @@ fn row_14_transfer_approved_and_synced() {
     server.blocked("site.example", "not-synced");
     server.records(&[approved.set("synced_at", "2024-09-01T12:00:00+08:00")]);
     server.opens("site.example");
+}
+
+#[test]
+fn row_14_transfer_approved_on_the_other_providers_record() {
+    let theirs = |status| transferring(status).set("provider", "othercloud");
+    let server = hosting(&["site.example"], &[theirs("under-review")]);
+    server.blocked("site.example", "transfer-in-progress");
+    server.records(&[theirs("approved")]);
+    server.blocked("site.example", "not-synced");
+    server.records(&[theirs("approved").set("synced_at", &from_now(-60))]);
+    server.opens("site.example");
+}
+
+#[test]
+fn row_15_an_approved_cancellation_cancels() {
+    let asked = |status| {
+        Record::open("site.example")
+            .set("application", "cancel-site")
+            .set("application_status", status)
+            .set("application_at", "2024-08-01T10:00:00+08:00")
+    };
+    let server = hosting(&["site.example"], &[]);
+    server.blocked("site.example", "no-filing");
+    server.records(&[asked("under-review")]);
+    server.opens("site.example");
+    server.records(&[asked("approved")]);
+    server.blocked("site.example", "cancelled");
 }
 
 #[test]
@@ -338,6 +377,34 @@ fn row_17_restricted() {
         Record::elsewhere("site.example").set("restricted", "yes"),
     ]);
     server.blocked("site.example", "restricted");
+}
+
+#[test]
+fn row_16_an_approved_cancellation_of_access_closes_here() {
+    let asked = |status| {
+        Record::open("site.example")
+            .set("application", "cancel-access")
+            .set("application_status", status)
+            .set("application_at", "2024-08-01T10:00:00+08:00")
+    };
+    let server = hosting(&["site.example"], &[]);
+    server.blocked("site.example", "no-filing");
+    server.records(&[asked("under-review")]);
+    server.opens("site.example");
+    server.records(&[asked("approved")]);
+    server.blocked("site.example", "access-cancelled");
+}
+
+#[test]
+fn row_17_blacklisted() {
+    let server = hosting(&["site.example"], &[Record::open("site.example")]);
+    server.opens("site.example");
+    // The list names domains, filed or not, and no open record outweighs it.
+    let listed = Record::bare("site.example").set("status", "none").set("blacklisted", "yes");
+    server.records(&[Record::open("site.example"), listed]);
+    server.blocked("site.example", "restricted");
+    server.records(&[Record::open("site.example").set("blacklisted", "no")]);
+    server.opens("site.example");
 }
 
 fn forum(status: &str) -> Record {

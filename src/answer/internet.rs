@@ -5,7 +5,7 @@ use arrayvec::ArrayVec;
 
 use super::{Context, Finding, Phase, State, extended_error, why};
 use crate::filing::Verdict;
-use crate::gate::verdict::{MAX_CHAIN, expand};
+use crate::gate::verdict::{ByRegion, MAX_CHAIN, expand};
 use crate::gate::{Effect, Mode, effect::is_gated};
 use crate::wire::query::{HEADER_LEN, rcode};
 use crate::wire::reply::{ExtendedError, Full, Pointer, ReplyWriter, Section};
@@ -143,9 +143,10 @@ impl<'s> Walk<'s, '_, '_> {
         let place = hop.entry.zone.locate(&hop.name);
         let column = gate.column(hop.entry, &hop.name, &place);
         let mut verdict = column.own;
+        let mut max_ttl = u32::MAX;
         if let Verdict::Blocked(_) = verdict {
             let zones = &self.state.zones;
-            verdict =
+            ByRegion { verdict, max_ttl } =
                 gate.verdict_by_region(zones, column, hop.entry, &hop.name, &place, self.rtype);
         }
         if why::is_asked(hop, &place) {
@@ -167,10 +168,10 @@ impl<'s> Walk<'s, '_, '_> {
                     }
                     terms
                 } else {
-                    self.open_terms(hop.entry, column, verdict)
+                    self.open_terms(hop.entry, column, verdict, max_ttl)
                 }
             }
-            _ => self.open_terms(hop.entry, column, verdict),
+            _ => self.open_terms(hop.entry, column, verdict, max_ttl),
         };
         match place {
             Place::Node(node) | Place::Wildcard(node) => self.node(hop, &node, &terms),
@@ -186,11 +187,16 @@ impl<'s> Walk<'s, '_, '_> {
         }
     }
 
-    fn open_terms(&self, entry: &Entry, column: &Column, verdict: Verdict) -> Terms {
-        let mut max_gated_ttl = u32::MAX;
+    fn open_terms(
+        &self,
+        entry: &Entry,
+        column: &Column,
+        verdict: Verdict,
+        mut max_gated_ttl: u32,
+    ) -> Terms {
         if verdict != Verdict::Exempt {
             if column.next_change != 0 && verdict == Verdict::Open {
-                max_gated_ttl = self.until(column.next_change);
+                max_gated_ttl = max_gated_ttl.min(self.until(column.next_change));
             }
             if let Some(max) = self.state.gate.settings.max_open_ttl {
                 max_gated_ttl = max_gated_ttl.min(max);
@@ -399,8 +405,9 @@ impl<'s> Walk<'s, '_, '_> {
         self.finding.error = Some(ExtendedError { code, prefix: b"icp:", text: reason.as_bytes() });
     }
 
-    /// Addresses of the names in an RRset's RDATA. What does not fit is left out; glue that the
-    /// referral cannot be followed without makes it truncated (RFC 9471 §3).
+    /// Records of the names in an RRset's RDATA: addresses, and beside SVCB and HTTPS the services
+    /// (RFC 9460 §4.1). What does not fit is left out; glue that the referral cannot be followed
+    /// without makes it truncated (RFC 9471 §3).
     fn extras(
         &mut self,
         rrset: &Rrset<'s>,
@@ -418,10 +425,13 @@ impl<'s> Walk<'s, '_, '_> {
                 None => Some(owner),
             };
             let Some(place) = place else { continue };
-            for rtype in [Rtype::A, Rtype::AAAA] {
-                let Some(addresses) = extra.node.rrset(rtype) else { continue };
-                let bound = addresses.ttl().min(terms.max_gated_ttl);
-                match self.put_at(Section::Additional, &addresses, place, 0, bound) {
+            // What frees a name's addresses does not free its services.
+            let service = extra.service.filter(|_| !terms.is_dark);
+            for rtype in service.into_iter().chain([Rtype::A, Rtype::AAAA]) {
+                let Some(records) = extra.node.rrset(rtype) else { continue };
+                let bound = records.ttl().min(terms.max_gated_ttl);
+                // None of these types has a compressed name in its RDATA.
+                match self.put_at(Section::Additional, &records, place, 0, bound) {
                     Err(Full) if extra.is_required => return Err(Full),
                     Ok(_) | Err(Full) => {}
                 }

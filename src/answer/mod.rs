@@ -141,17 +141,22 @@ pub fn answer(state: &State, context: &Context, query: &[u8], out: &mut [u8]) ->
     if header[2] & 0x80 != 0 {
         return Outcome::Drop;
     }
+    let read = Query::read(query);
     let opcode = header[2] >> 3 & 0x0f;
     if opcode != 0 {
-        return plain(ReplyWriter::new(out, query, HEADER_LEN), rcode::NOTIMP);
+        // A message of another kind is told in header and OPT; what else it holds is unknown.
+        let edns = read.map_or_else(|fault| fault.edns, |read| read.edns);
+        let options = edns.map(|edns| opt_options(state, context, &edns));
+        let reply = ReplyWriter::new(out, query, HEADER_LEN);
+        return finish(reply, None, Finding::of(rcode::NOTIMP), options);
     }
-    let read = match Query::read(query) {
+    let read = match read {
         Ok(read) => read,
         Err(fault) => {
             let end = fault.question_end.unwrap_or(HEADER_LEN);
             // A name of 255 bytes and its type and class are well within the smallest buffer.
             let reply = ReplyWriter::new(out, query, end);
-            let options = fault.has_edns.then(OptOptions::default);
+            let options = fault.edns.map(|edns| opt_options(state, context, &edns));
             return finish(reply, None, Finding::of(rcode::FORMERR), options);
         }
     };
@@ -187,7 +192,7 @@ fn find(
     reply: &mut ReplyWriter<'_>,
 ) -> Finding {
     match (question.class, question.rtype) {
-        (_, Rtype::OPT | Rtype::TSIG) => Finding::of(rcode::FORMERR),
+        (_, Rtype::OPT | Rtype::TSIG | Rtype::NXNAME) => Finding::of(rcode::FORMERR),
         (_, Rtype::MAILA | Rtype::MAILB | Rtype::TKEY) => Finding::of(rcode::NOTIMP),
         (_, Rtype::AXFR | Rtype::IXFR) => Finding::of(rcode::REFUSED),
         (CLASS_IN | CLASS_ANY, rtype) => {
@@ -216,10 +221,6 @@ fn opt_options<'a>(state: &'a State, context: &Context, edns: &Edns<'_>) -> OptO
         nsid: (edns.wants_nsid && !identity.nsid.is_empty()).then_some(identity.nsid.as_slice()),
         error: None,
     }
-}
-
-fn plain(reply: ReplyWriter<'_>, rcode: u16) -> Outcome {
-    finish(reply, None, Finding::of(rcode), None)
 }
 
 fn finish(

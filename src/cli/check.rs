@@ -86,7 +86,8 @@ fn read_everything(config: &Config) -> Report {
     report
 }
 
-fn read_zones(settings: &rebuild::Settings, report: &mut Report) {
+/// Reads every zone of the configuration.
+pub(super) fn read_zones(settings: &rebuild::Settings, report: &mut Report) {
     /// Zones held in memory at a time.
     const PORTION: usize = 10_000;
     let mut files = ZoneFiles::new(&settings.zones, settings.settle);
@@ -110,7 +111,12 @@ fn as_object<S: Serializer>(read: &[(&'static str, u64)], to: S) -> Result<S::Ok
     to.collect_map(read.iter().copied())
 }
 
-fn show_report(report: &Report, show: &Show, out: &mut dyn Write) -> std::io::Result<()> {
+/// Every fault, and a summary.
+pub(super) fn show_report(
+    report: &Report,
+    show: &Show,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     if show.format == Format::Json {
         return show.json(out, report);
     }

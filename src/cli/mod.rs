@@ -21,15 +21,18 @@ use show::{Format, Show};
 pub mod check;
 pub mod control;
 pub mod explain;
+pub mod filings;
 pub mod limits;
 mod log_sink;
 pub mod logging;
+pub mod manual;
 pub mod operate;
 pub mod privileges;
 pub mod serve;
 pub mod service;
 pub mod settings;
 pub mod show;
+pub mod zones;
 
 /// Where the configuration is looked for without `--config`, in this order.
 pub const CONFIG_CANDIDATES: [&str; 2] = ["config/beiand.toml", "/etc/beiand/beiand.toml"];
@@ -143,12 +146,6 @@ pub enum Verb {
         #[allow(missing_docs)]
         output: Output,
     },
-    /// Ask the running server about its zones
-    Zones {
-        /// What to ask.
-        #[command(subcommand)]
-        verb: ZonesVerb,
-    },
     /// Change how much the running server logs, until it ends
     LogLevel {
         /// How much
@@ -180,19 +177,21 @@ pub enum Verb {
         #[allow(missing_docs)]
         output: Output,
     },
-}
-
-/// What `beiand zones` can do.
-#[derive(Debug, Subcommand)]
-pub enum ZonesVerb {
-    /// Say whether a zone is served, its serial number, file, verdict and last refusal
-    Status {
-        /// The zone's origin, in Unicode or A-labels
-        #[arg(value_parser = parse_name)]
-        name: Name,
-        #[command(flatten)]
-        #[allow(missing_docs)]
-        output: Output,
+    /// Check, convert, compare and count filing files
+    #[command(subcommand, arg_required_else_help = true)]
+    Filings(filings::FilingsVerb),
+    /// Check and show zone files, and ask the running server about a zone
+    #[command(subcommand, arg_required_else_help = true)]
+    Zones(zones::ZonesVerb),
+    /// Write the completions of a shell to standard output
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual's pages, one for each verb, into a folder
+    ManPages {
+        /// The folder; it is made where it is missing
+        folder: PathBuf,
     },
 }
 
@@ -255,33 +254,31 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(arguments: &Arguments, show: &Show) -> Result<Exit, Failure> {
-    let path = find_config(arguments.config.as_deref(), &CONFIG_CANDIDATES.map(Path::new))?;
-    let config = Config::load(&path);
+    let read_config = || {
+        find_config(arguments.config.as_deref(), &CONFIG_CANDIDATES.map(Path::new))
+            .map(|path| Config::load(&path))
+    };
+    let config = || read_config()?.map_err(Failure::Config);
     let mut out = io::BufWriter::new(io::stdout().lock());
     let exit = match &arguments.verb {
         // Faults of the configuration are what this verb is for.
-        Verb::Check { .. } => check::run(config, show, &mut out),
-        Verb::Serve => serve::run(&config.map_err(Failure::Config)?),
+        Verb::Check { .. } => check::run(read_config()?, show, &mut out),
+        Verb::Serve => serve::run(&config()?),
         Verb::Explain { arguments, .. } if arguments.server => {
-            operate::explain(&config.map_err(Failure::Config)?, arguments, show, &mut out)
+            operate::explain(&config()?, arguments, show, &mut out)
         }
-        Verb::Explain { arguments, .. } => {
-            explain::run(&config.map_err(Failure::Config)?, arguments, show, &mut out)
-        }
-        Verb::Status { .. } => operate::status(&config.map_err(Failure::Config)?, show, &mut out),
-        Verb::Stats { .. } => operate::stats(&config.map_err(Failure::Config)?, show, &mut out),
-        Verb::Zones { verb: ZonesVerb::Status { name, .. } } => {
-            operate::zone_status(&config.map_err(Failure::Config)?, name, show, &mut out)
-        }
-        Verb::LogLevel { level, .. } => {
-            operate::log_level(&config.map_err(Failure::Config)?, level, show, &mut out)
-        }
+        Verb::Explain { arguments, .. } => explain::run(&config()?, arguments, show, &mut out),
+        Verb::Status { .. } => operate::status(&config()?, show, &mut out),
+        Verb::Stats { .. } => operate::stats(&config()?, show, &mut out),
+        Verb::LogLevel { level, .. } => operate::log_level(&config()?, level, show, &mut out),
         Verb::Trace { name, minutes, .. } => {
-            operate::trace(&config.map_err(Failure::Config)?, name, *minutes, show, &mut out)
+            operate::trace(&config()?, name, *minutes, show, &mut out)
         }
-        Verb::Reload { arguments, .. } => {
-            control::run(&config.map_err(Failure::Config)?, *arguments, show, &mut out)
-        }
+        Verb::Reload { arguments, .. } => control::run(&config()?, *arguments, show, &mut out),
+        Verb::Filings(verb) => filings::run(&config()?, verb, show, &mut out),
+        Verb::Zones(verb) => zones::run(&config()?, verb, show, &mut out),
+        Verb::Completions { shell } => manual::completions(*shell, &mut out),
+        Verb::ManPages { folder } => manual::pages(folder),
     }?;
     match out.flush() {
         // Whoever reads has read enough, as `head` does.
@@ -308,15 +305,16 @@ pub fn find_config(named: Option<&Path>, candidates: &[&Path]) -> Result<PathBuf
 impl Verb {
     fn format(&self) -> Format {
         let json = match self {
-            Verb::Serve => false,
+            Verb::Serve | Verb::Completions { .. } | Verb::ManPages { .. } => false,
             Verb::Check { output }
             | Verb::Explain { output, .. }
             | Verb::Status { output }
             | Verb::Stats { output }
-            | Verb::Zones { verb: ZonesVerb::Status { output, .. } }
             | Verb::LogLevel { output, .. }
             | Verb::Trace { output, .. }
             | Verb::Reload { output, .. } => output.json,
+            Verb::Filings(verb) => verb.is_json(),
+            Verb::Zones(verb) => verb.is_json(),
         };
         if json { Format::Json } else { Format::Human }
     }

@@ -1,7 +1,7 @@
 //! What the feed is asked, and what it answers: the vocabulary between it and those who watch the
 //! folder, decide anew and tell people. No logic.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::read::Texts;
@@ -42,6 +42,25 @@ pub enum Hint {
     Closed(PathBuf, SystemTime),
     /// It has made the file, or written to it, and not closed it yet.
     Writing(PathBuf),
+}
+
+/// What the file events tell of a file that was just read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It has not been written to meanwhile.
+    No,
+    /// It has been, or moved, and its writer was done.
+    Closed,
+    /// Its writer has not closed it.
+    StillOpen,
+}
+
+/// Tells whether a file was written to while it was read.
+pub trait Writers: std::fmt::Debug + Send {
+    /// Returns when all is known that was done to files before the call.
+    fn catch_up(&self);
+    /// What is known of the file at this path.
+    fn written(&self, path: &Path) -> Written;
 }
 
 /// Whether a change that loses many records is taken in.

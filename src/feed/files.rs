@@ -68,6 +68,12 @@ fn since(nanoseconds: i128, now: SystemTime) -> Duration {
     Duration::from_nanos(u64::try_from(since).unwrap_or(u64::MAX))
 }
 
+/// A file that nothing says how to read.
+pub(super) fn not_ours() -> io::Error {
+    let problem = "its name does not end in .csv, .ndjson, .jsonl or .json";
+    io::Error::new(io::ErrorKind::InvalidInput, problem)
+}
+
 /// What a look at the whole folder found. Paths are relative to it.
 #[derive(Debug, Default)]
 pub(super) struct Folder {
@@ -95,6 +101,29 @@ impl Folder {
         let mut folder = Folder::default();
         folder.look_into(root, &PathBuf::new(), 0, &mut HashSet::new());
         folder
+    }
+
+    /// The files and folders of a list, their paths as they stand there. A file that is none of ours
+    /// counts as unreadable, since somebody named it.
+    pub(super) fn of_paths(paths: &[PathBuf]) -> Folder {
+        let mut all = Folder::default();
+        for path in paths {
+            match fs::metadata(path) {
+                Ok(metadata) if metadata.is_dir() => {
+                    let below = Folder::look(path);
+                    let whole = |relative: PathBuf| path.join(relative);
+                    all.files.extend(below.files.into_iter().map(|(at, of)| (whole(at), of)));
+                    let unreadable = below.unreadable.into_iter();
+                    all.unreadable.extend(unreadable.map(|(at, error)| (whole(at), error)));
+                }
+                Ok(_) => match Format::of(path) {
+                    Some(format) => drop(all.files.insert(path.clone(), format)),
+                    None => all.unreadable.push((path.clone(), not_ours())),
+                },
+                Err(error) => all.unreadable.push((path.clone(), error)),
+            }
+        }
+        all
     }
 
     /// Whether nothing can be said of the path: it lies in a folder that is unreadable or on hold.

@@ -8,7 +8,7 @@
 //! | the same content | nothing |
 //! | longer, and begins as it did | the new whole lines are taken in at once |
 //! | another inode in its place | taken in at once, unless it is being written or ends half-way |
-//! | another content in place | taken in when the writer has closed it, or it was quiet for `settle` |
+//! | another content in place | taken in when the writer has closed it; where it is not known to be open, when it was quiet for `settle` |
 //! | too many bad lines, or unreadable | refused whole: what was last taken in stays |
 //! | so short, empty or gone that much would close | waits for a person: what was last taken in stays |
 //!
@@ -30,6 +30,9 @@ use super::shrink::{Emptied, Lost};
 use super::split::End;
 use super::store::{FileId, FilingStore, Rest};
 use crate::fault::{Fault, Severity};
+
+/// An empty file must have been quiet for at least so long.
+const EMPTY_REST: Duration = Duration::from_secs(5);
 
 /// Who looks.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +101,18 @@ pub(super) struct Version {
     pub(super) rest: Rest,
     /// It was written to while it was read; what was read is whole all the same.
     pub(super) grew: bool,
+    pub(super) rests_on: RestsOn,
+}
+
+/// What a reading rests on, of what its writer did meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RestsOn {
+    /// Nothing: whole lines beside those that are in force.
+    Nothing,
+    /// The file was not open for writing: what it no longer says is dropped.
+    Closed,
+    /// Nor was it written to: it says something else in place, or its last line has no line end.
+    Unwritten,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,9 +169,16 @@ impl<'a> Looker<'a> {
         }
         let stat = Stat::of(&metadata);
         let quiet_for = source.quiet_for(&stat, writer, self.now);
+        // Who empties a file is about to write to it, and shows it before any event comes: on a busy
+        // disk by a second.
+        let is_empty = stat.size == 0;
+        let settle = match is_empty {
+            true => self.settings.settle.max(EMPTY_REST),
+            false => self.settings.settle,
+        };
         let is_closed = matches!(writer, Writer::Done(at) if stat.is_as_it_was(at));
-        let settled = is_closed || quiet_for >= self.settings.settle;
-        let wait = self.settings.settle.saturating_sub(quiet_for).max(Duration::from_millis(1));
+        let settled = (is_closed && !is_empty) || quiet_for >= settle;
+        let wait = settle.saturating_sub(quiet_for).max(Duration::from_millis(1));
         let unsettled = Look::Unsettled { stat, wait };
 
         let has_tail = source.taken.as_ref().is_some_and(|taken| taken.mark.has_tail());
@@ -262,7 +284,15 @@ impl<'a> Looker<'a> {
             return Ok(Look::Refused { stat, faults });
         }
         let reading = Reading { count, faults, ..reading };
-        Ok(Look::Read(Box::new(Version { stat, reading, rest, grew })))
+        let rests_on = match &source.taken {
+            _ if settled && !reading.mark.is_at_line_end(&file)? => RestsOn::Unwritten,
+            Some(taken) if rest == Rest::Goes => match taken.stat.is_same_file(&stat) {
+                true => RestsOn::Unwritten,
+                false => RestsOn::Closed,
+            },
+            _ => RestsOn::Nothing,
+        };
+        Ok(Look::Read(Box::new(Version { stat, reading, rest, grew, rests_on })))
     }
 }
 
@@ -281,7 +311,7 @@ impl Source {
             _ => Duration::ZERO,
         };
         match writer {
-            Writer::Writing => seen,
+            Writer::Writing => Duration::ZERO,
             Writer::Unknown | Writer::Done(_) => seen.max(stat.quiet_for(now.wall)),
         }
     }

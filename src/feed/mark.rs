@@ -66,6 +66,14 @@ impl Mark {
         Ok(around.first() == Some(&b'\n') || matches!(around.get(1), Some(b'\n' | b'\r')))
     }
 
+    /// Whether what was taken in ends with a line end, or is nothing.
+    pub(super) fn is_at_line_end(&self, file: &File) -> io::Result<bool> {
+        let Some(before) = self.offset.checked_sub(1) else { return Ok(true) };
+        let mut last = Vec::new();
+        read_at(file, before, 1, &mut last)?;
+        Ok(last == b"\n")
+    }
+
     /// Whether bytes were left that may become a record.
     pub(super) fn has_tail(&self) -> bool {
         self.offset < self.size

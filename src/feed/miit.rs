@@ -33,7 +33,7 @@ pub(super) fn name_in_reply(field: Field) -> Option<&'static str> {
     TRANSLATED.iter().find(|(_, known)| *known == field).map(|(name, _)| *name)
 }
 
-const TRANSLATED: [(&str, Field); 7] = [
+pub(super) const TRANSLATED: [(&str, Field); 7] = [
     ("domain", Field::Domain),
     ("mainLicence", Field::SubjectNumber),
     ("serviceLicence", Field::SiteNumber),

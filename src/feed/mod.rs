@@ -16,8 +16,10 @@
 //! | `mark`, `cut` | how far it was read; its portions |
 //! | `rows`, `split` | what the formats have in common |
 //! | `csv`, `ndjson`, `miit` | one format each |
+//! | `convert` | a file written again in another format |
 
 mod change;
+mod convert;
 mod csv;
 mod cut;
 mod files;
@@ -38,8 +40,9 @@ mod tests;
 
 pub use change::{
     Changed, FeedChange, FeedSettings, FeedStats, Hint, Moment, Scope, ShownRecord, Shrink,
-    WaitingShrink,
+    WaitingShrink, Writers, Written,
 };
-pub use read::Texts;
+pub use convert::{ConvertError, Converted, FileFormat, convert};
+pub use read::{Texts, each_record};
 pub use refresh::Feed;
 pub use store::{FileId, FilingStore, Place, SiteKey, StoredRecord};

@@ -11,6 +11,7 @@ use std::sync::{Mutex, mpsc};
 
 use super::csv::Columns;
 use super::cut::{Cut, Cutter, LONGEST_LINE};
+use super::files::not_ours;
 use super::mark::{BLOCK, FINGERPRINT, Mark, read_at};
 use super::miit::{Finished, name_in_reply};
 use super::packed::{Marks, PackedFacts};
@@ -18,7 +19,7 @@ use super::rows::{Format, HeaderFault, Layout, Row, RowProblem, each_queried_row
 use super::split::{End, Framing, record_len};
 use super::store::{Candidate, CoveredName, Delta, FileId, FilingStore, Put, Rare, Same, SiteKey};
 use crate::fault::{Fault, Severity};
-use crate::filing::record::{Field, FieldFault, FilingRecord};
+use crate::filing::record::{Field, FieldFault, Fields, FilingRecord};
 use crate::filing::site_domain::SiteDomain;
 use crate::filing::{Instant, ProviderIs, Role};
 
@@ -76,6 +77,34 @@ impl From<io::Error> for Unread {
     }
 }
 
+/// Walks through the records of a file as they are written, whatever its format. What cannot be
+/// read is told and passed over; an error is a fault of the file as a whole.
+pub fn each_record(
+    path: &Path,
+    take: &mut dyn FnMut(u32, &Fields<'_>),
+) -> Result<Vec<Fault>, Box<Fault>> {
+    let store = FilingStore::default();
+    let reader =
+        Reader { store: &store, file: FileId(0), path, provider: "", now: Instant(i64::MAX) };
+    let unreadable = |error: io::Error| {
+        let problem = format!("cannot be read: {error}");
+        Box::new(Fault::of_file(Severity::Error, path, problem, "name a filing file"))
+    };
+    let format = Format::of(path).ok_or_else(|| unreadable(not_ours()))?;
+    let file = File::open(path).map_err(unreadable)?;
+    let mut faults = Vec::new();
+    let walked = reader.records(&file, format, None, &mut |row| match row {
+        Row::Record { line, fields, .. } => take(line, fields),
+        Row::Bad { line, problem } => faults.push(reader.fault(Severity::Error, line, problem)),
+    });
+    match walked {
+        Ok(()) => Ok(faults),
+        Err(Unread::Io(error)) => Err(unreadable(error)),
+        Err(Unread::Refused(fault)) => Err(Box::new(fault)),
+        Err(Unread::Unfinished) => Err(unreadable(io::ErrorKind::UnexpectedEof.into())),
+    }
+}
+
 impl Reader<'_> {
     /// Reads the first `limit` bytes of a file. With [`End::Open`] an unfinished last line is
     /// left for later.
@@ -123,9 +152,8 @@ impl Reader<'_> {
         line: u32,
         key: u64,
     ) -> Result<Option<Texts>, Unread> {
-        let limit = file.metadata()?.len();
         let mut found = None;
-        let mut look = |row: Row<'_>| {
+        self.records(file, format, Some(line), &mut |row| {
             if let Row::Record { line: at, fields, .. } = row
                 && at == line
                 && let (Some(record), _) = FilingRecord::from_fields(fields)
@@ -137,31 +165,43 @@ impl Reader<'_> {
                 let told = texts.filter(|(_, text)| !text.is_empty());
                 found = Some(told.map(|(field, text)| (field, text.to_owned())).collect());
             }
-        };
+        })?;
+        Ok(found)
+    }
+
+    /// Walks through the records of a file, or through those near a line, if only that is wanted.
+    fn records(
+        &self,
+        file: &File,
+        format: Format,
+        wanted: Option<u32>,
+        take: &mut dyn FnMut(Row<'_>),
+    ) -> Result<(), Unread> {
+        let limit = file.metadata()?.len();
         let (layout, mark) = match format {
             Format::MiitQuery => {
                 let mut bytes = Vec::new();
                 read_at(file, 0, limit.min(LONGEST_REPLY) as usize, &mut bytes)?;
                 let text = String::from_utf8_lossy(&bytes[byte_order_mark(&bytes)..]);
-                each_queried_row(&text, &mut look).map_err(|(_, fault)| self.refused(0, fault))?;
-                return Ok(found);
+                return each_queried_row(&text, take).map_err(|(_, fault)| self.refused(0, fault));
             }
             Format::Ndjson => (Layout::Ndjson, self.behind_byte_order_mark(file, limit)?),
             Format::Csv => match self.header(file, limit, End::Final)? {
-                None => return Ok(None),
+                None => return Ok(()),
                 Some((columns, mark, _)) => (Layout::Csv(columns), mark),
             },
         };
         let mut cutter = Cutter::new(file, &mark, &layout, limit, End::Final);
         while let Some(cut) = cutter.next()? {
-            if (cut.first_line..cutter.line).contains(&line) || cutter.finished {
-                each_row(&layout, &cut.bytes, cut.first_line, &mut |_| {}, &mut look);
+            let lines = cut.first_line..cutter.line;
+            if wanted.is_none_or(|line| lines.contains(&line) || cutter.finished) {
+                each_row(&layout, &cut.bytes, cut.first_line, &mut |_| {}, take);
             }
-            if line < cutter.line {
+            if wanted.is_some_and(|line| line < cutter.line) {
                 break;
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     fn behind_byte_order_mark(&self, file: &File, limit: u64) -> io::Result<Mark> {

@@ -11,15 +11,17 @@ use std::time::{Duration, Instant};
 
 use super::change::{
     Changed, FeedChange, FeedSettings, FeedStats, Hint, Moment, Scope, ShownRecord, Shrink,
-    WaitingShrink,
+    WaitingShrink, Writers, Written,
 };
 use super::files::{Folder, HOLD, Hold};
-use super::look::{Look, Looker, Reconsider, Source, Taken, Version, Waiting, Writer};
-use super::read::Texts;
+use super::look::{Look, Looker, Reconsider, RestsOn, Source, Taken, Version, Waiting, Writer};
+use super::read::{Texts, each_record};
 use super::rows::Format;
 use super::shrink::{self, Emptied, Part};
 use super::store::{CROWD, Delta, FileId, FilingStore, Rest, SiteKey, Touched};
 use crate::fault::{Fault, Severity};
+use crate::filing::record::FilingRecord;
+use crate::filing::site_domain::SiteDomain;
 
 /// A folder of filing files and the store of their records. For one writer; see the module's
 /// description.
@@ -31,6 +33,8 @@ pub struct Feed {
     sources: BTreeMap<PathBuf, Source>,
     /// By file id.
     paths: Vec<PathBuf>,
+    /// Without them nobody is known to write.
+    writers: Option<Box<dyn Writers>>,
 }
 
 /// What to do with a file.
@@ -46,13 +50,25 @@ impl Feed {
     /// is a fault, and a feed without records. A `.hold` is told, but not heeded: there is
     /// nothing yet that could go on being served.
     pub fn open(settings: FeedSettings, now: Moment) -> (Feed, FeedChange) {
+        let folder = Folder::look(&settings.path);
+        Feed::of_folder(settings, folder, now)
+    }
+
+    /// Reads these files, and all in these folders, in the place of the folder of the settings, for
+    /// a look at what they say. Later ones by path win.
+    pub fn of_paths(settings: FeedSettings, paths: &[PathBuf], now: Moment) -> (Feed, FeedChange) {
+        let settings = FeedSettings { path: PathBuf::new(), ..settings };
+        Feed::of_folder(settings, Folder::of_paths(paths), now)
+    }
+
+    fn of_folder(settings: FeedSettings, mut folder: Folder, now: Moment) -> (Feed, FeedChange) {
         let mut feed = Feed {
             settings,
             store: FilingStore::default(),
             sources: BTreeMap::new(),
             paths: Vec::new(),
+            writers: None,
         };
-        let mut folder = Folder::look(&feed.settings.path);
         let on_hold = std::mem::take(&mut folder.on_hold);
         folder.hold = Hold::PassOver;
         let mut change = feed.take_in(folder, None, &[], Shrink::Accept, now);
@@ -67,6 +83,11 @@ impl Feed {
         change.on_hold = on_hold;
         change.changed = Changed::All;
         (feed, change)
+    }
+
+    /// From now on it can be told whether a file was written to while it was read.
+    pub fn meet(&mut self, writers: Box<dyn Writers>) {
+        self.writers = Some(writers);
     }
 
     /// The records.
@@ -118,6 +139,33 @@ impl Feed {
             .collect();
         shown.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         shown
+    }
+
+    /// The names of site domains, in A-labels, lower case and without final dot, by a walk through
+    /// all files; a name that no file has any more is left out.
+    pub fn names_of(&self, sites: &HashSet<SiteKey>) -> HashMap<SiteKey, String> {
+        let mut names = HashMap::new();
+        for relative in self.sources.keys() {
+            let path = self.settings.path.join(relative);
+            let mut note = |site: SiteDomain<'_>| {
+                let key = SiteKey(site.hash64());
+                if sites.contains(&key) && !names.contains_key(&key) {
+                    names.insert(key, site.as_str().to_owned());
+                }
+            };
+            // A file that has become unreadable since names nothing.
+            let _ = each_record(&path, &mut |_, fields| {
+                if let (Some(record), _) = FilingRecord::from_fields(fields) {
+                    note(record.site_domain());
+                    record
+                        .new_domain()
+                        .and_then(SiteDomain::of_text)
+                        .into_iter()
+                        .for_each(&mut note);
+                }
+            });
+        }
+        names
     }
 
     fn texts_of(&self, file: FileId, line: u32, key: u64) -> Texts {
@@ -336,7 +384,10 @@ impl Feed {
                     if source.unsettled.is_none_or(|(before, _)| before != stat) {
                         source.unsettled = Some((stat, now.monotonic));
                     }
-                    round.look_again_in(wait);
+                    // The close of a file that is known to be open is an event.
+                    if writer != Writer::Writing {
+                        round.look_again_in(wait);
+                    }
                 }
                 Look::Gone => plans.push(Plan { path: path.clone(), id, version: None }),
                 Look::Read(version) => {
@@ -354,8 +405,30 @@ impl Feed {
         plans
     }
 
+    /// Leaves out what was written to while it was read: it may be half of the next version.
+    fn leave_out_written(&self, plans: &mut Vec<Plan>) {
+        let rests_on = |plan: &Plan| plan.version.as_ref().map(|version| version.rests_on);
+        let Some(writers) = &self.writers else { return };
+        if plans.iter().all(|plan| rests_on(plan).is_none_or(|on| on == RestsOn::Nothing)) {
+            return;
+        }
+        writers.catch_up();
+        // What is left out has an event to come, or one that is not taken yet.
+        plans.retain(|plan| {
+            let Some(version) = plan.version.as_ref() else { return true };
+            match (version.rests_on, writers.written(&self.settings.path.join(&plan.path))) {
+                (RestsOn::Nothing, _) | (_, Written::No) => true,
+                (_, Written::StillOpen) => false,
+                // Appended to since, and nothing else.
+                (RestsOn::Unwritten, Written::Closed) => version.grew,
+                (RestsOn::Closed, Written::Closed) => true,
+            }
+        });
+    }
+
     /// Takes in what may be taken in, and sets the rest to wait.
-    fn carry_out(&mut self, plans: Vec<Plan>, shrink: Shrink, now: Moment, round: &mut Round) {
+    fn carry_out(&mut self, mut plans: Vec<Plan>, shrink: Shrink, now: Moment, round: &mut Round) {
+        self.leave_out_written(&mut plans);
         let waiting = match shrink {
             Shrink::Accept => HashMap::new(),
             Shrink::Guard => {
@@ -383,7 +456,7 @@ impl Feed {
                     self.store.apply(plan.id, Delta::default(), Rest::Goes, &mut round.touched);
                 }
                 Some(version) => {
-                    let Version { stat, reading, rest, grew } = *version;
+                    let Version { stat, reading, rest, grew, .. } = *version;
                     if reading.mark.has_tail() || grew {
                         round.look_again_in(self.settings.settle);
                     }

@@ -276,6 +276,16 @@ impl FilingStore {
         own.chain(moving)
     }
 
+    /// Every site domain that some record is of, or is to move to; each once, in the order of keys.
+    pub fn sites(&self) -> Vec<SiteKey> {
+        let own = self.by_site.iter().map(|&slot| SiteKey(self.slab.get(slot).site));
+        let mut sites: Vec<SiteKey> =
+            own.chain(self.moved_to.keys().copied().map(SiteKey)).collect();
+        sites.sort_unstable();
+        sites.dedup();
+        sites
+    }
+
     /// Appends to `facts` those that cover `name`, a name at or below the site domain (A-labels,
     /// lower case, no final dot).
     pub fn facts_of(&self, site: SiteKey, name: &str, facts: &mut Vec<Facts>) {

@@ -1,6 +1,8 @@
 //! The verdict for a name: that of the site domain it is in, for the region that its addresses
 //! are in.
 
+use arrayvec::ArrayVec;
+
 use super::{ExternalTargets, Gate};
 use crate::filing::Verdict;
 use crate::region::Region;
@@ -40,10 +42,16 @@ impl Gate {
         if !column.own.is_open() {
             return column;
         }
-        let mut scopes = self.scopes(entry.zone.apex()).iter();
+        // Of those that are open, the one that changes first says how long the answer may be kept;
+        // 0, for none, comes last.
+        let order = |column: &&Column| (column.own.is_open(), column.next_change.wrapping_sub(1));
+        let scopes = self.scopes(entry.zone.apex()).iter();
         scopes
-            .find(|scope| !scope.column.own.is_open() && name::suffix_matches(&scope.name, owner))
-            .map_or(column, |scope| &scope.column)
+            .filter(|scope| name::suffix_matches(&scope.name, owner))
+            .map(|scope| &scope.column)
+            .chain([column])
+            .min_by_key(order)
+            .unwrap_or(column)
     }
 
     /// The column of a name of the zone, in wire form and lower case.
@@ -65,22 +73,33 @@ impl Gate {
         name: &HashedName,
         place: &Place<'_>,
         rtype: Rtype,
-    ) -> Verdict {
-        column.verdict_in(self.region(zones, entry, name, place, rtype))
+    ) -> ByRegion {
+        let found = self.whereabouts(zones, entry, name, place, rtype);
+        let verdict = column.verdict_in(found.region);
+        // Whoever edits the other zone moves the addresses, and is not held up by this verdict.
+        let max_ttl = if found.is_told_elsewhere { self.settings.notice_ttl } else { u32::MAX };
+        ByRegion { verdict, max_ttl }
     }
 
     /// Where the addresses of a name are, at the end of its chain. What is not known counts as
     /// own: the gate fails closed.
-    pub fn region(
+    pub fn whereabouts(
         &self,
         zones: &ZoneTable,
         entry: &Entry,
         name: &HashedName,
         place: &Place<'_>,
         rtype: Rtype,
-    ) -> Region {
-        let addresses = || self.region_at(zones, entry, name, place, &mut { MAX_CHAIN });
-        match (place, rtype) {
+    ) -> Whereabouts {
+        let mut search = Search {
+            gate: self,
+            zones,
+            home: entry,
+            visited: ArrayVec::from_iter([name.full_hash()]),
+            leaves_home: false,
+        };
+        let mut addresses = || search.at(entry, name, place).unwrap_or(Region::Own);
+        let region = match (place, rtype) {
             (Place::Redirected(owner), _) => self.region_below_dname(zones, entry, name, owner),
             (Place::Node(node), Rtype::DNAME | Rtype::ANY) if node.has_dname() => {
                 let below = self.region_below_dname(zones, entry, name, node);
@@ -89,7 +108,8 @@ impl Gate {
             // RFC 6672 §3.3: what a wildcard makes of a DNAME is best not relied on.
             (Place::Wildcard(node), Rtype::DNAME | Rtype::ANY) if node.has_dname() => Region::Own,
             _ => addresses(),
-        }
+        };
+        Whereabouts { region, is_told_elsewhere: search.leaves_home }
     }
 
     /// The DNAME is answered along with the name, and leads every other name below it on, too:
@@ -110,64 +130,81 @@ impl Gate {
         }
     }
 
-    /// `left` counts the names that may still be looked at, whatever way leads there.
-    fn region_at(
-        &self,
-        zones: &ZoneTable,
-        entry: &Entry,
-        name: &HashedName,
-        place: &Place<'_>,
-        left: &mut usize,
-    ) -> Region {
-        let target = match place {
-            Place::Node(node) | Place::Wildcard(node) => match node.rrset(Rtype::CNAME) {
-                Some(cname) => alias_target(&cname, entry.zone.apex()),
-                None => return self.region_of_node(zones, entry, node, left),
-            },
-            Place::Redirected(owner) => redirected(name, owner, entry.zone.apex()),
-            Place::Delegated { .. } | Place::Missing => None,
-        };
-        target.map_or(Region::Own, |target| self.region_of_target(zones, &target, left))
-    }
-
-    fn region_of_target(&self, zones: &ZoneTable, target: &[u8], left: &mut usize) -> Region {
-        let Some(name) = HashedName::read(target, zones.key()) else { return Region::Own };
-        let Some(found) = zones.find(&name) else { return self.external_region() };
-        if *left == 0 {
-            return Region::Own;
-        }
-        *left -= 1;
-        self.region_at(zones, found.entry, &name, &found.entry.zone.locate(&name), left)
-    }
-
-    /// A target within the zone is counted where its addresses are; it is gated where it stands.
-    fn region_of_node(
-        &self,
-        zones: &ZoneTable,
-        entry: &Entry,
-        node: &Node<'_>,
-        left: &mut usize,
-    ) -> Region {
-        let mut strictest = node.region();
-        if node.has_external_target() {
-            let rrsets = [Rtype::HTTPS, Rtype::SVCB].into_iter().filter_map(|t| node.rrset(t));
-            let targets = rrsets.flat_map(|rrset| rrset.rdata().filter_map(service_target));
-            for target in targets.filter(|target| !ends_in(zones, entry, target)) {
-                let region = self.region_of_target(zones, target, left);
-                strictest = Some(strictest.map_or(region, |known| known.min(region)));
-                if region == Region::Own {
-                    break;
-                }
-            }
-        }
-        strictest.unwrap_or(Region::Own)
-    }
-
     fn external_region(&self) -> Region {
         match self.settings.external_targets {
             ExternalTargets::AsOwn => Region::Own,
             ExternalTargets::Open => Region::Overseas,
         }
+    }
+}
+
+/// The verdict that a region gives, and how long what it opens may be kept.
+pub struct ByRegion {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Seconds; the upper bound of gated data's TTL.
+    pub max_ttl: u32,
+}
+
+/// Where the addresses of a name are.
+pub struct Whereabouts {
+    /// The strictest of their regions.
+    pub region: Region,
+    /// It is so by the data of names under another verdict than the name's own.
+    is_told_elsewhere: bool,
+}
+
+/// The search for the addresses that a name leads to, by CNAME, DNAME, HTTPS and SVCB.
+struct Search<'z> {
+    gate: &'z Gate,
+    zones: &'z ZoneTable,
+    /// The zone of the name that the search is for.
+    home: &'z Entry,
+    /// Hashes of the names come by, whatever way led there.
+    visited: ArrayVec<u64, MAX_CHAIN>,
+    leaves_home: bool,
+}
+
+impl Search<'_> {
+    /// The strictest region of all addresses; `None` where there are none.
+    fn at(&mut self, entry: &Entry, name: &HashedName, place: &Place<'_>) -> Option<Region> {
+        let target = match place {
+            Place::Node(node) | Place::Wildcard(node) => match node.rrset(Rtype::CNAME) {
+                Some(cname) => alias_target(&cname, entry.zone.apex()),
+                None => return self.at_node(node),
+            },
+            Place::Redirected(owner) => redirected(name, owner, entry.zone.apex()),
+            Place::Delegated { .. } | Place::Missing => None,
+        };
+        target.map_or(Some(Region::Own), |target| self.at_target(&target))
+    }
+
+    /// A browser goes on from an HTTPS record to the records of its target, and so forth.
+    fn at_node(&mut self, node: &Node<'_>) -> Option<Region> {
+        let rrsets = [Rtype::HTTPS, Rtype::SVCB].into_iter().filter_map(|t| node.rrset(t));
+        let mut targets = rrsets.flat_map(|rrset| rrset.rdata().filter_map(service_target));
+        let mut strictest = node.region();
+        while strictest != Some(Region::Own)
+            && let Some(target) = targets.next()
+        {
+            strictest = strictest.into_iter().chain(self.at_target(target)).min();
+        }
+        strictest
+    }
+
+    fn at_target(&mut self, target: &[u8]) -> Option<Region> {
+        let Some(name) = HashedName::read(target, self.zones.key()) else {
+            return Some(Region::Own);
+        };
+        let Some(found) = self.zones.find(&name) else { return Some(self.gate.external_region()) };
+        if self.visited.contains(&name.full_hash()) {
+            return None;
+        }
+        if self.visited.try_push(name.full_hash()).is_err() {
+            return Some(Region::Own);
+        }
+        self.leaves_home |= found.entry.id() != self.home.id() || self.home.column.has_scopes;
+        self.at(found.entry, &name, &found.entry.zone.locate(&name))
     }
 }
 
@@ -185,14 +222,6 @@ fn redirected(name: &HashedName, owner: &Node<'_>, apex: &[u8]) -> Option<Vec<u8
     let kept = &name.as_wire()[..name.as_wire().len().checked_sub(owner_len)?];
     let target = [kept, dname.rdata().next()?].concat();
     Name::from_wire(&target).map(|_| target)
-}
-
-/// True for a name of the zone that has its addresses, if any, itself.
-fn ends_in(zones: &ZoneTable, entry: &Entry, wire: &[u8]) -> bool {
-    HashedName::read(wire, zones.key()).is_some_and(|name| {
-        zones.find(&name).is_some_and(|found| found.entry.id() == entry.id())
-            && matches!(entry.zone.locate(&name), Place::Node(node) if !node.is_alias())
-    })
 }
 
 /// The target of HTTPS or SVCB RDATA, unless it is the owner itself.

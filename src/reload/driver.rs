@@ -176,6 +176,8 @@ impl<L: Loader + 'static> Driver<L> {
             let for_events = Arc::clone(&for_thread);
             let watched = loader.watched();
             let watch = Watch::new(watched, move || for_events.put(|mail| mail.events = true));
+            let mut loader = loader;
+            loader.meet(watch.writers());
             let driver = Driver {
                 loader,
                 inbox: for_thread,
@@ -232,7 +234,8 @@ impl<L: Loader + 'static> Driver<L> {
             cause = Cause::Files;
         }
         if mail.rescan || !mail.reloads.is_empty() {
-            // What is closed is among the events.
+            // What is closed is among the events; what was done before the command is to be taken.
+            self.watch.writers().catch_up();
             batch.merge(self.watch.take());
             batch.merge(Batch::all());
             cause = Cause::Command;

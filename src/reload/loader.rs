@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::protocol::{Explained, ZoneStatus};
 use super::scope::{Closed, Scope};
 use super::watch::Watched;
+use super::writers::Writers;
 use crate::fault::Fault;
 use crate::filing::Instant;
 use crate::wire::Name;
@@ -30,6 +31,10 @@ use crate::wire::Name;
 pub trait Loader: Send {
     /// What is to be watched; asked at the start and after each [`Loader::config`].
     fn watched(&self) -> Watched;
+
+    /// Called once, before all else: by these it can be told, of a file that was just read, whether
+    /// it was written to meanwhile.
+    fn meet(&mut self, _writers: Writers) {}
 
     /// The configuration file, or a file that it names, may have changed.
     fn config(&mut self, now: Instant) -> Taken;

@@ -57,7 +57,9 @@ impl Rebuild {
         if let Some((hashed, found)) = found {
             let place = found.entry.zone.locate(hashed);
             let column = state.gate.column(found.entry, hashed, &place);
-            let region = state.gate.region(&state.zones, found.entry, hashed, &place, Rtype::A);
+            let zones = &state.zones;
+            let found_at = state.gate.whereabouts(zones, found.entry, hashed, &place, Rtype::A);
+            let region = found_at.region;
             let verdict = column.verdict_in(region);
             if region == Region::OtherMainland {
                 target = Target::OtherMainland;

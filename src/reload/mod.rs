@@ -20,6 +20,7 @@ pub mod read_zones;
 pub mod rebuild;
 pub mod scope;
 pub mod watch;
+pub mod writers;
 pub mod zone_files;
 
 mod look_up;
@@ -30,4 +31,5 @@ pub use history::Record;
 pub use loader::{Loader, Shrink, Taken};
 pub use scope::{Batch, Closed, Scope};
 pub use watch::Watched;
+pub use writers::Writers;
 pub use zone_files::{ZoneFile, ZoneFileChanges, ZoneFiles};

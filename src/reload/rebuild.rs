@@ -18,6 +18,7 @@ use super::protocol::{Explained, ZoneStatus};
 use super::read_zones::{Loaded, read_zones};
 use super::scope::{Closed, Scope};
 use super::watch::Watched;
+use super::writers::Writers;
 use super::zone_files::{ZoneFile, ZoneFiles};
 use crate::answer::{Identity, Trace};
 use crate::fault::{Fault, Severity};
@@ -81,6 +82,7 @@ pub struct Rebuild {
     read_settings: ReadSettings,
     pub(super) settings: Settings,
     pub(super) files: ZoneFiles,
+    writers: Writers,
     /// `None` until the first look at the filings.
     pub(super) feed: Option<Feed>,
     no_filings: FilingStore,
@@ -110,6 +112,7 @@ impl Rebuild {
             shared,
             read_settings,
             files: ZoneFiles::new(&settings.zones, settings.settle),
+            writers: Writers::default(),
             feed: None,
             no_filings: FilingStore::default(),
             zones: ZoneSet::new(),
@@ -257,12 +260,17 @@ impl Rebuild {
     fn take_zones(&mut self, changed: &[ZoneFile], now: Instant, taken: &mut Taken) {
         let classify = self.settings.classifier();
         let loaded = read_zones(changed, &self.settings.zones, self.zones.key(), &classify);
+        if self.has_zones && !changed.is_empty() {
+            self.writers.catch_up();
+        }
         for (file, loaded) in changed.iter().zip(loaded) {
             // The first look takes everything as it stands.
             if self.has_zones
                 && let Some(wait) = self.files.put_off_if_written(file)
             {
-                taken.look_again = Some(taken.look_again.map_or(wait, |other| other.min(wait)));
+                if !wait.is_zero() {
+                    taken.look_again = Some(taken.look_again.map_or(wait, |other| other.min(wait)));
+                }
                 continue;
             }
             let current = self.zones.get(&file.origin).map(|entry| &entry.zone);
@@ -329,7 +337,8 @@ impl Rebuild {
         let change = match &mut self.feed {
             Some(feed) => feed.refresh(&scope, hints, shrink, Moment::now()),
             None => {
-                let (feed, change) = Feed::open(self.settings.feed.clone(), Moment::now());
+                let (mut feed, change) = Feed::open(self.settings.feed.clone(), Moment::now());
+                feed.meet(Box::new(self.writers.clone()));
                 self.feed = Some(feed);
                 change
             }
@@ -407,6 +416,11 @@ impl Loader for Rebuild {
         }
     }
 
+    fn meet(&mut self, writers: Writers) {
+        self.files.meet(writers.clone());
+        self.writers = writers;
+    }
+
     fn config(&mut self, now: Instant) -> Taken {
         let mut taken = Taken::default();
         let new = match (self.read_settings)() {
@@ -437,6 +451,7 @@ impl Loader for Rebuild {
         }
         if old.zones != new.zones || old.settle != new.settle {
             self.files = ZoneFiles::new(&new.zones, new.settle);
+            self.files.meet(self.writers.clone());
             let scan = self.files.scan(&Scope::All, &[]);
             let origins: Vec<Name> =
                 self.zones.iter().filter_map(|entry| Name::from_wire(entry.zone.apex())).collect();
@@ -466,8 +481,10 @@ impl Loader for Rebuild {
             Scope::Nothing => feed::Scope::All,
             Scope::Paths(paths) => feed::Scope::Paths(paths.iter().cloned().collect()),
         };
-        let hints: Vec<Hint> =
-            closed.iter().map(|closed| Hint::Closed(closed.path.clone(), closed.at)).collect();
+        let closed = closed.iter().map(|closed| Hint::Closed(closed.path.clone(), closed.at));
+        let open = self.writers.open_files().into_iter().map(Hint::Writing);
+        // Of several hints for one file the last counts.
+        let hints: Vec<Hint> = closed.chain(open).collect();
         let shrink = match shrink {
             Shrink::Accept => feed::Shrink::Accept,
             Shrink::Refuse => feed::Shrink::Guard,

@@ -21,6 +21,7 @@ use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Wat
 use super::hold::{HOLD_FILE, is_held};
 use super::origin::is_ignored;
 use super::scope::{Batch, Closed, Scope};
+use super::writers::{OpenFiles, Probe, Writers};
 
 /// A batch is ripe when no event has come for so long,
 const QUIET: Duration = Duration::from_millis(5);
@@ -63,6 +64,7 @@ pub struct Watch {
     watched: Watched,
     raw: Arc<Mutex<Raw>>,
     watcher: Option<RecommendedWatcher>,
+    probe: Arc<Probe>,
     mode: Mode,
     /// The folders by their real path, each with the paths by which we know it.
     known_as: HashMap<PathBuf, Vec<PathBuf>>,
@@ -74,16 +76,17 @@ pub struct Watch {
 
 /// What has come in from the notify thread, folded as it comes so that its size is bounded.
 #[derive(Debug, Default)]
-struct Raw {
-    touched: HashMap<PathBuf, Touch>,
-    lost: bool,
+pub(super) struct Raw {
+    pub(super) touched: HashMap<PathBuf, Touch>,
+    pub(super) open_files: OpenFiles,
+    pub(super) lost: bool,
     limit_reached: bool,
     first: Option<Instant>,
     last: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Touch {
+pub(super) struct Touch {
     /// When it was last seen.
     at: SystemTime,
     /// The last thing seen makes the file whole: closed after writing, or renamed into place.
@@ -97,13 +100,28 @@ impl Watch {
     pub fn new(watched: Watched, wake: impl Fn() + Send + 'static) -> Watch {
         let raw = Arc::new(Mutex::new(Raw::default()));
         let shared = Arc::clone(&raw);
+        let probe = Arc::new(Probe::new());
+        let our_own = Arc::clone(&probe);
         let handler = move |event: notify::Result<Event>| {
+            if our_own.note(&event) {
+                return;
+            }
             if lock(&shared).note(event) {
                 wake();
             }
         };
         let watcher = match notify::recommended_watcher(handler) {
-            Ok(watcher) => Some(watcher),
+            Ok(mut watcher) => {
+                if let Err(error) = probe.watch(&mut watcher) {
+                    let remedy = "let the server write to the folder for temporary files";
+                    tracing::warn!(
+                        %error,
+                        remedy,
+                        "a file rewritten in place is known to be whole by the clock only"
+                    );
+                }
+                Some(watcher)
+            }
             Err(error) => {
                 tracing::warn!(
                     %error,
@@ -118,6 +136,7 @@ impl Watch {
             watched,
             raw,
             watcher,
+            probe,
             mode,
             known_as: HashMap::new(),
             held: BTreeSet::new(),
@@ -142,6 +161,14 @@ impl Watch {
     /// Whether events can be relied upon.
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// Who is writing, by the same events.
+    pub fn writers(&self) -> Writers {
+        match &self.watcher {
+            Some(_) => Writers::new(&self.raw, &self.probe),
+            None => Writers::default(),
+        }
     }
 
     /// Changes what is watched.
@@ -196,17 +223,12 @@ impl Watch {
     /// a look at them misses nothing.
     pub fn take(&mut self) -> Batch {
         let now = Instant::now();
-        let mut raw = std::mem::take(&mut *lock(&self.raw));
+        let mut raw = lock(&self.raw).take();
         if raw.limit_reached {
             self.limit_reached();
         }
         let mut batch = Batch::default();
-        for (path, mut touch) in std::mem::take(&mut raw.touched) {
-            if touch.whole && touch.at.elapsed().is_ok_and(|quiet| quiet < QUIET) {
-                // The next writer's first event may be on its way.
-                lock(&self.raw).put_back(&path, touch, now);
-                touch.whole = false;
-            }
+        for (path, touch) in std::mem::take(&mut raw.touched) {
             for path in self.known_paths(&path) {
                 self.sort_in(path, touch, &mut batch);
             }
@@ -386,17 +408,19 @@ impl Watch {
 }
 
 impl Raw {
-    /// Keeps a touch for the next batch, unless there is a newer one.
-    fn put_back(&mut self, path: &Path, touch: Touch, now: Instant) {
-        self.touched.entry(path.to_owned()).or_insert(touch);
-        self.first.get_or_insert(now);
-        self.last.get_or_insert(now);
+    /// All but who is writing, which stays true.
+    fn take(&mut self) -> Raw {
+        let open_files = std::mem::take(&mut self.open_files);
+        std::mem::replace(self, Raw { open_files, ..Raw::default() })
     }
 
     /// Takes one event in; true where it is the first since the last batch.
     fn note(&mut self, event: notify::Result<Event>) -> bool {
         match event {
-            Ok(event) if event.need_rescan() => self.lost = true,
+            Ok(event) if event.need_rescan() => {
+                self.open_files.forget();
+                self.lost = true;
+            }
             Ok(event) => {
                 let Some(fold) = meaning(&event.kind) else { return false };
                 let paths = event.paths.into_iter().filter(|path| is_heeded(path));
@@ -404,6 +428,7 @@ impl Raw {
                 let mut any = false;
                 for path in paths {
                     any = true;
+                    self.open_files.note(&event.kind, &path);
                     let at = SystemTime::now();
                     let unseen = Touch { at, whole: false, appeared: false };
                     let touch = self.touched.entry(path).or_insert(unseen);
@@ -465,7 +490,7 @@ fn is_strictly_below(path: &Path, folder: &Path) -> bool {
     path != folder && path.starts_with(folder)
 }
 
-fn lock(raw: &Mutex<Raw>) -> MutexGuard<'_, Raw> {
+pub(super) fn lock(raw: &Mutex<Raw>) -> MutexGuard<'_, Raw> {
     // What it guards is whole after each statement.
     raw.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -526,19 +551,6 @@ mod tests {
         assert_eq!(take_after(&[renamed]), std::slice::from_ref(&path));
         assert!(take_after(&[WRITTEN, CLOSED, WRITTEN]).is_empty());
         assert!(take_after(&[CLOSED, EventKind::Remove(RemoveKind::File)]).is_empty());
-    }
-
-    #[test]
-    fn a_file_closed_this_very_moment_is_whole_in_the_next_batch() {
-        let (temp, mut watch) = watch();
-        let path = temp.path().join("zones/a.zone");
-        note(&watch, CLOSED, &path);
-        let batch = watch.take();
-        assert_eq!(batch.zones, Scope::Paths([path.clone()].into()));
-        assert!(batch.closed_after_write.is_empty());
-        let batch = take_ripe(&mut watch);
-        assert_eq!(batch.closed_after_write.len(), 1);
-        assert!(watch.ripe_in().is_none());
     }
 
     #[test]

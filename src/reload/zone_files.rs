@@ -6,13 +6,16 @@
 //!
 //! When a change counts:
 //! - A file renamed into place, or closed by its writer, counts at once.
-//! - A file that changed with nobody known to have closed it counts when its last change lies
-//!   `settle` back, or when it has not changed for so long: a rewrite in place is never taken in
-//!   the middle. On the first scan everything counts as it stands.
+//! - A file that is known to be open for writing does not count. One that changed with nobody
+//!   known to have closed it counts when its last change lies `settle` back, or when it has not
+//!   changed for so long: a rewrite in place is never taken in the middle. On the first scan
+//!   everything counts as it stands.
 //! - A file or folder that is gone removes its zones once it has been gone for [`GONE_GRACE`], so
-//!   that delete-and-create does not flap. A scan of everything, or of the folder that held it,
-//!   removes at once.
-//! - A zones folder that is itself gone, unreadable or empty removes nothing.
+//!   that delete-and-create does not flap; in a folder known to be whole (its `.hold` went, say) at
+//!   once. Gone means: the folders above it stand, it is in none of them, and the zones folder is
+//!   the one that was last scanned, before and after the look.
+//! - A zones folder that is itself gone, unreadable, or another one and empty removes nothing; nor
+//!   does a link that leads nowhere.
 //! - From a folder with `.hold` downwards nothing changes.
 
 mod folders;
@@ -31,11 +34,16 @@ use self::folders::{FolderId, Folders};
 use super::hold;
 use super::origin::{self, FileName};
 use super::scope::{Closed, Scope};
+use super::writers::Writers;
 use crate::fault::{Fault, Severity};
+use crate::feed::Written;
 use crate::wire::name::Name;
 
-/// How long a single file or folder must be gone before its zones go.
-pub const GONE_GRACE: Duration = Duration::from_millis(250);
+/// How long a file or folder must be gone before its zones go.
+pub const GONE_GRACE: Duration = Duration::from_secs(1);
+
+/// An empty file must have been quiet for at least so long.
+const EMPTY_REST: Duration = Duration::from_secs(5);
 
 /// Above this many files under rewrite at once, they are taken as they stand.
 const MAX_UNSETTLED: usize = 65_536;
@@ -52,6 +60,19 @@ pub struct ZoneFile {
 }
 
 impl ZoneFile {
+    /// The zone file at a path, whose name says the origin. Errors: the name says none.
+    pub fn at(path: &Path) -> Result<ZoneFile, String> {
+        let file_name = path.file_name().unwrap_or_default();
+        let origin = match origin::read(file_name) {
+            FileName::Zone(origin) => origin,
+            FileName::Misnamed(problem) => return Err(problem),
+            FileName::Other => return Err("the file name does not end in .zone".to_owned()),
+        };
+        let unusual_name = (!origin::is_usual(file_name, &origin)).then(|| file_name.into());
+        let folder = Arc::from(path.parent().unwrap_or(Path::new("")));
+        Ok(ZoneFile { origin, folder, unusual_name })
+    }
+
     /// The file.
     pub fn path(&self) -> PathBuf {
         match &self.unusual_name {
@@ -79,6 +100,7 @@ pub struct ZoneFileChanges {
 pub struct ZoneFiles {
     root: PathBuf,
     settle: Duration,
+    writers: Writers,
     folders: Folders,
     zones: hashbrown::HashMap<Name, Place>,
     /// Names of the files that are not called by [`origin::usual_file_name`].
@@ -91,8 +113,10 @@ pub struct ZoneFiles {
     includes_of: HashMap<Name, Vec<PathBuf>>,
     /// Files under rewrite: fingerprint, and since when it has been that.
     unsettled: HashMap<PathBuf, (u64, Instant)>,
-    /// Files and folders that are gone: since when.
+    /// Files and folders that are gone, each the topmost of a path: since when.
     gone: HashMap<PathBuf, Instant>,
+    /// The zones folder as it was last scanned.
+    scanned_root: Option<Identity>,
     scanned_before: bool,
     /// Number of the scan under way.
     scan: u32,
@@ -130,7 +154,12 @@ struct Pass<'a> {
     walked: Vec<PathBuf>,
     kept: Vec<PathBuf>,
     visited: HashSet<FolderId>,
+    /// What is gone, and not for long enough.
+    missing: HashSet<PathBuf>,
 }
+
+/// Device and inode of a folder.
+type Identity = (u64, u64);
 
 impl Pass<'_> {
     fn come_back_in(&mut self, wait: Duration) {
@@ -144,6 +173,13 @@ impl Pass<'_> {
                 .ancestors()
                 .any(|part| self.closed.get(part).is_some_and(|closed| closed.holds_for(found)))
     }
+
+    /// True where what is not at `path` is meant not to be: a folder above is known to be whole,
+    /// and nothing has come or gone beside the path since.
+    fn is_complete_without(&self, path: &Path) -> bool {
+        let Some(folder) = path.parent().filter(|_| !self.closed.is_empty()) else { return false };
+        fs::metadata(folder).is_ok_and(|found| self.is_closed(folder, &found))
+    }
 }
 
 impl ZoneFiles {
@@ -153,6 +189,7 @@ impl ZoneFiles {
         ZoneFiles {
             root: root.into(),
             settle,
+            writers: Writers::default(),
             folders: Folders::default(),
             zones: hashbrown::HashMap::new(),
             unusual_names: HashMap::new(),
@@ -162,9 +199,15 @@ impl ZoneFiles {
             includes_of: HashMap::new(),
             unsettled: HashMap::new(),
             gone: HashMap::new(),
+            scanned_root: None,
             scanned_before: false,
             scan: 0,
         }
+    }
+
+    /// From now on it can be told whether a file is open for writing, or was written to.
+    pub fn meet(&mut self, writers: Writers) {
+        self.writers = writers;
     }
 
     /// Number of zones that have a file.
@@ -229,8 +272,9 @@ impl ZoneFiles {
     }
 
     /// How long to wait where a zone file that was just read is no longer as the scan found it:
-    /// what was read may be half of a rewrite. It is looked at again then, or when its writer
-    /// closes it, or when the `.hold` goes that has been set since.
+    /// what was read may be half of a rewrite. It is looked at again then; or, where the wait is
+    /// nothing, when an event comes: its writer closes it, or the `.hold` goes that has been set
+    /// since. The [`Writers`] have caught up after the reading.
     pub fn put_off_if_written(&mut self, file: &ZoneFile) -> Option<Duration> {
         let place = self.zones.get_mut(&file.origin)?;
         let path = file.path();
@@ -238,7 +282,16 @@ impl ZoneFiles {
             place.fingerprint = 0;
             return Some(Duration::ZERO);
         }
-        let print = fs::metadata(&path).map(|found| fingerprint(&found)).ok()?;
+        let Ok(found) = fs::metadata(&path) else {
+            // It may come back as it was, and has perhaps not been read.
+            place.fingerprint = 0;
+            return None;
+        };
+        let print = fingerprint(&found);
+        if self.writers.written(&path) != Written::No {
+            place.fingerprint = 0;
+            return Some(Duration::ZERO);
+        }
         if place.fingerprint == print {
             return None;
         }
@@ -267,6 +320,7 @@ impl ZoneFiles {
             walked: Vec::new(),
             kept: Vec::new(),
             visited: HashSet::new(),
+            missing: HashSet::new(),
         };
         self.scan = self.scan.wrapping_add(1);
         match scope {
@@ -301,11 +355,13 @@ impl ZoneFiles {
 
     fn look_at_root(&mut self, pass: &mut Pass<'_>) {
         let root = self.root.clone();
+        let found = identity(&root);
         let problem = match fs::read_dir(&root) {
             Ok(mut entries) => match entries.next() {
                 None if !self.zones.is_empty() => "the zones folder is empty".to_owned(),
                 _ => {
                     self.told.remove(&root);
+                    self.scanned_root = found;
                     return self.walk(&root, pass);
                 }
             },
@@ -398,7 +454,10 @@ impl ZoneFiles {
                 if kind.is_symlink() {
                     match fs::metadata(entry.path()) {
                         Ok(found) => kind = found.file_type(),
-                        Err(_) => continue,
+                        Err(error) => {
+                            self.tell_unfollowed(&entry.path(), &error, pass);
+                            continue;
+                        }
                     }
                     if kind.is_dir() && leads_back_up(&entry.path(), &folder) {
                         let problem = "the link leads back up to a folder that holds it";
@@ -549,10 +608,18 @@ impl ZoneFiles {
         found: &Metadata,
         pass: &mut Pass<'_>,
     ) -> bool {
+        if self.writers.is_open(path) {
+            // Its close is an event.
+            self.unsettled.remove(path);
+            return false;
+        }
+        // Who empties a file is about to write to it, and shows it before any event comes: on a busy
+        // disk by a second.
+        let settle = if found.size() > 0 { self.settle } else { self.settle.max(EMPTY_REST) };
         let age = found.modified().ok().and_then(|at| pass.wall.duration_since(at).ok());
         let settled = !self.scanned_before
-            || pass.is_closed(path, found)
-            || age.is_some_and(|age| age >= self.settle)
+            || (found.size() > 0 && pass.is_closed(path, found))
+            || age.is_some_and(|age| age >= settle)
             || self.unsettled.len() >= MAX_UNSETTLED;
         if !settled {
             let since = match self.unsettled.get(path) {
@@ -560,9 +627,9 @@ impl ZoneFiles {
                 _ => pass.now,
             };
             let quiet = pass.now.saturating_duration_since(since);
-            if quiet < self.settle {
+            if quiet < settle {
                 self.unsettled.insert(path.to_owned(), (print, since));
-                pass.come_back_in(self.settle - quiet);
+                pass.come_back_in((settle - quiet).min(self.settle));
                 return false;
             }
         }
@@ -573,6 +640,16 @@ impl ZoneFiles {
     /// Nothing stands at `path` any longer.
     fn miss(&mut self, path: &Path, pass: &mut Pass<'_>) {
         self.unsettled.remove(path);
+        let Some(missing) = self.topmost_missing(path) else {
+            self.gone.remove(path);
+            if let Err(error) = fs::metadata(path)
+                && path.symlink_metadata().is_ok()
+            {
+                self.tell_unfollowed(path, &error, pass);
+            }
+            return;
+        };
+        let path = missing.as_path();
         self.told.remove(path);
         let origin = path.file_name().and_then(|name| match origin::read(name) {
             FileName::Zone(origin) => Some(origin),
@@ -588,21 +665,51 @@ impl ZoneFiles {
             self.gone.remove(path);
             return;
         }
-        let since = *self.gone.entry(path.to_owned()).or_insert(pass.now);
-        let for_long = pass.now.saturating_duration_since(since);
-        if for_long < GONE_GRACE && !has_rivals {
-            return pass.come_back_in(GONE_GRACE - for_long);
+        if !self.is_gone_for_good(path, pass) && !has_rivals {
+            return;
         }
-        self.gone.remove(path);
         if let Some(included) = self.included.get_mut(path) {
             included.fingerprint = 0;
             pass.changed.extend(included.by.iter().cloned());
         }
-        match file_of {
-            Some(origin) => self.remove(origin, pass),
-            None if folder_known => pass.walked.push(path.to_owned()),
-            None => {}
+        if folder_known {
+            return pass.walked.push(missing);
         }
+        self.gone.remove(path);
+        if let Some(origin) = file_of {
+            self.remove(origin, pass);
+        }
+    }
+
+    /// Of a path at which nothing stands: the topmost part of it that is in no folder. `None` where
+    /// that cannot be told: the zones folder is not the one that was scanned, a part of the path
+    /// cannot be looked at or is a link that leads nowhere, or all of it stands again.
+    fn topmost_missing(&self, path: &Path) -> Option<PathBuf> {
+        let stands = || identity(&self.root).is_some_and(|found| self.scanned_root == Some(found));
+        let mut part = self.root.clone();
+        let names = path.strip_prefix(&self.root).ok().filter(|_| stands())?;
+        for name in names {
+            part.push(name);
+            match part.symlink_metadata() {
+                Ok(found) if found.is_symlink() && fs::metadata(&part).is_err() => return None,
+                Ok(_) => {}
+                // Looked at again, lest it was looked for in a folder that was away.
+                Err(error) => return (is_absence(&error) && stands()).then_some(part),
+            }
+        }
+        None
+    }
+
+    /// Whether the path, which is gone, has been so for long enough to remove zones.
+    fn is_gone_for_good(&mut self, path: &Path, pass: &mut Pass<'_>) -> bool {
+        let since = *self.gone.entry(path.to_owned()).or_insert(pass.now);
+        let for_long = pass.now.saturating_duration_since(since);
+        if for_long >= GONE_GRACE || pass.is_complete_without(path) {
+            return true;
+        }
+        pass.missing.insert(path.to_owned());
+        pass.come_back_in(GONE_GRACE - for_long);
+        false
     }
 
     fn place_is(&self, origin: &Name, path: &Path) -> bool {
@@ -647,14 +754,14 @@ impl ZoneFiles {
         self.serve(origin, folder, name, fingerprint);
     }
 
-    /// Removes what stands below a walked folder in the books and was not seen there.
+    /// Removes what stands below a walked folder in the books, was not seen there, and is gone.
     fn sweep(&mut self, pass: &mut Pass<'_>) {
+        let (walked, kept) = (std::mem::take(&mut pass.walked), std::mem::take(&mut pass.kept));
         let is_swept = |folder: &Path| {
-            pass.walked.iter().any(|walked| folder.starts_with(walked))
-                && !pass.kept.iter().any(|kept| folder.starts_with(kept))
+            walked.iter().any(|walked| folder.starts_with(walked))
+                && !kept.iter().any(|kept| folder.starts_with(kept))
         };
         let swept: Vec<bool> = self.folders.paths().map(|path| is_swept(path)).collect();
-        self.gone.retain(|path, _| !is_swept(path));
         self.rivals.retain(|_, rivals| {
             rivals.retain(|path, _| {
                 pass.seen_rivals.contains(path) || !path.parent().is_some_and(is_swept)
@@ -669,14 +776,39 @@ impl ZoneFiles {
                 missing.push(origin.clone());
             }
         }
+        // The last that was found gone: one folder may stand for all of them.
+        let mut gone: Option<PathBuf> = None;
         for origin in missing {
-            // A file that is renamed over while its folder is listed may be left out of the list.
-            let path = self.file(&origin).map(|file| file.path());
-            match path.as_deref().map(|path| (path, fs::metadata(path))) {
-                Some((path, Ok(found))) if found.is_file() => self.see_file(path, &found, pass),
-                _ => self.remove(origin, pass),
+            let Some(place) = self.zones.get(&origin).copied() else { continue };
+            let Some(path) = self.file(&origin).map(|file| file.path()) else { continue };
+            if gone.as_deref().is_none_or(|gone| !path.starts_with(gone)) {
+                // A file that is renamed over while its folder is listed may be left out of the
+                // list.
+                match fs::metadata(&path) {
+                    Ok(found) if found.is_file() => {
+                        self.see_file(&path, &found, pass);
+                        continue;
+                    }
+                    Ok(_) => self.tell_once(&path, "it is a file no longer".to_owned(), pass),
+                    Err(_) => {}
+                }
+                gone = self.topmost_missing(&path);
+            }
+            let is_gone = match &gone {
+                Some(missing) => {
+                    self.is_gone_for_good(missing, pass) || self.rivals.contains_key(&origin)
+                }
+                None => false,
+            };
+            match is_gone {
+                true => self.remove(origin, pass),
+                // Its folder stays in the books with it.
+                false => drop(pass.visited.insert(place.folder)),
             }
         }
+        self.gone.retain(|path, _| {
+            !is_swept(path) || pass.missing.contains(path) || self.included.contains_key(path)
+        });
         for (index, swept) in swept.into_iter().enumerate() {
             let id = FolderId::at(index);
             if swept && !pass.visited.contains(&id) {
@@ -735,6 +867,16 @@ impl ZoneFiles {
         }
     }
 
+    /// A link in the zones folder that cannot be followed.
+    fn tell_unfollowed(&mut self, link: &Path, error: &std::io::Error, pass: &mut Pass<'_>) {
+        let is_zone = link.file_name().is_some_and(|name| {
+            matches!(origin::read(name), FileName::Zone(_)) || self.folders.any_below(link)
+        });
+        if is_zone {
+            self.tell_once(link, format!("the link leads nowhere: {error}"), pass);
+        }
+    }
+
     /// The path of an included file as the events name it: below the root, without `..`.
     fn as_events_name_it(&self, file: &Path) -> PathBuf {
         let real = fs::canonicalize(file).ok();
@@ -760,6 +902,12 @@ fn leads_back_up(link: &Path, folder: &Path) -> bool {
         (Ok(target), Ok(folder)) => folder.starts_with(target),
         _ => false,
     }
+}
+
+/// Of a folder; `None` where none stands.
+fn identity(folder: &Path) -> Option<Identity> {
+    let found = fs::metadata(folder).ok().filter(Metadata::is_dir)?;
+    Some((found.dev(), found.ino()))
 }
 
 fn fingerprint(found: &Metadata) -> u64 {

@@ -26,7 +26,8 @@ pub(super) fn log(state: &State, context: &Context, query: &[u8], outcome: &Outc
         let place = found.entry.zone.locate(&asked);
         let column = state.gate.column(found.entry, &asked, &place);
         let zones = &state.zones;
-        state.gate.verdict_by_region(zones, column, found.entry, &asked, &place, question.rtype)
+        let gate = &state.gate;
+        gate.verdict_by_region(zones, column, found.entry, &asked, &place, question.rtype).verdict
     });
     tracing::info!(
         target: TARGET,

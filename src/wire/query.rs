@@ -51,7 +51,7 @@ pub struct Question {
 }
 
 /// What a query's OPT record says.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Edns<'a> {
     /// Largest UDP reply the client takes.
     pub payload: u16,
@@ -70,17 +70,18 @@ pub struct Edns<'a> {
 pub struct FormErr {
     /// The end of a question that could be read; the reply echoes it.
     pub question_end: Option<usize>,
-    /// A well-formed OPT had been seen.
-    pub has_edns: bool,
+    /// What an OPT record before the fault says, its options aside: the reply has OPT, too
+    /// (RFC 6891 §6.1.1).
+    pub edns: Option<Edns<'static>>,
 }
 
 impl<'a> Query<'a> {
-    /// Reads a message of at least [`HEADER_LEN`] bytes with opcode QUERY.
+    /// Reads a message of at least [`HEADER_LEN`] bytes as one with opcode QUERY.
     pub fn read(message: &'a [u8]) -> Result<Query<'a>, FormErr> {
         let count = |at| read_u16(message, at).unwrap_or(0);
         let (questions, answers, authorities, additionals) =
             (count(4), count(6), count(8), count(10));
-        let mut refused = FormErr { question_end: None, has_edns: false };
+        let mut refused = FormErr { question_end: None, edns: None };
         let mut at = HEADER_LEN;
         let mut question = None;
         match questions {
@@ -99,10 +100,8 @@ impl<'a> Query<'a> {
         let mut query = Query { question_end: at, question, edns: None, has_tsig: false };
         // An IXFR carries the client's SOA in the authority section (RFC 1995 §3).
         let is_ixfr = question.is_some_and(|question| question.rtype == Rtype::IXFR);
-        if answers > 0 || (authorities > 0 && !is_ixfr) {
-            return Err(refused);
-        }
-        for _ in 0..authorities {
+        let is_query = answers == 0 && (authorities == 0 || is_ixfr);
+        for _ in 0..u32::from(answers) + u32::from(authorities) {
             at = record(message, at).ok_or(refused)?.end;
         }
         for left in (0..additionals).rev() {
@@ -112,8 +111,9 @@ impl<'a> Query<'a> {
                     if message[at] != 0 || query.edns.is_some() {
                         return Err(refused);
                     }
-                    query.edns = Some(read_edns(&record).ok_or(refused)?);
-                    refused.has_edns = true;
+                    let edns = Edns::of(&record);
+                    refused.edns = Some(edns);
+                    query.edns = Some(edns.with_options(record.rdata).ok_or(refused)?);
                 }
                 Rtype::TSIG if left == 0 => query.has_tsig = true,
                 Rtype::TSIG => return Err(refused),
@@ -121,7 +121,7 @@ impl<'a> Query<'a> {
             }
             at = record.end;
         }
-        if at != message.len() {
+        if at != message.len() || !is_query {
             return Err(refused);
         }
         Ok(query)
@@ -150,27 +150,35 @@ fn record(message: &[u8], at: usize) -> Option<Record<'_>> {
     })
 }
 
-fn read_edns<'a>(opt: &Record<'a>) -> Option<Edns<'a>> {
-    let mut edns = Edns {
-        payload: opt.class,
-        version: (opt.ttl >> 16) as u8,
-        dnssec_ok: opt.ttl & 0x8000 != 0,
-        ..Edns::default()
-    };
-    let mut rest = opt.rdata;
-    while !rest.is_empty() {
-        let code = read_u16(rest, 0)?;
-        let data = rest.get(4..4 + usize::from(read_u16(rest, 2)?))?;
-        match code {
-            option::NSID => edns.wants_nsid = true,
-            // RFC 7873 §5.2.2: any other length is malformed. The first of several counts.
-            option::COOKIE if !matches!(data.len(), 8 | 16..=40) => return None,
-            option::COOKIE if edns.cookie.is_none() => edns.cookie = Some(data),
-            _ => {}
+impl Edns<'static> {
+    /// The fixed fields of an OPT record.
+    fn of(opt: &Record<'_>) -> Edns<'static> {
+        Edns {
+            payload: opt.class,
+            version: (opt.ttl >> 16) as u8,
+            dnssec_ok: opt.ttl & 0x8000 != 0,
+            ..Edns::default()
         }
-        rest = &rest[4 + data.len()..];
     }
-    Some(edns)
+
+    /// With the options, if they can be read. What another version has there is not for beiand to
+    /// judge.
+    fn with_options(self, mut rest: &[u8]) -> Option<Edns<'_>> {
+        let mut edns: Edns<'_> = self;
+        while !rest.is_empty() && edns.version == 0 {
+            let code = read_u16(rest, 0)?;
+            let data = rest.get(4..4 + usize::from(read_u16(rest, 2)?))?;
+            match code {
+                option::NSID => edns.wants_nsid = true,
+                // RFC 7873 §5.2.2: any other length is malformed. The first of several counts.
+                option::COOKIE if !matches!(data.len(), 8 | 16..=40) => return None,
+                option::COOKIE if edns.cookie.is_none() => edns.cookie = Some(data),
+                _ => {}
+            }
+            rest = &rest[4 + data.len()..];
+        }
+        Some(edns)
+    }
 }
 
 /// Where the name at `at` ends in the message; follows no pointer, but steps over a final one,

@@ -74,6 +74,7 @@ rtypes! {
     SPF 99 "Sender policy, obsolete (RFC 7208).";
     EUI48 108 "48-bit EUI (RFC 7043).";
     EUI64 109 "64-bit EUI (RFC 7043).";
+    NXNAME 128 "Sign of a name that does not exist, meta-type (RFC 9824).";
     TKEY 249 "Transaction key, meta-type (RFC 2930).";
     TSIG 250 "Transaction signature, meta-type (RFC 8945).";
     IXFR 251 "Incremental transfer, query type (RFC 1995).";

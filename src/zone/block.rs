@@ -15,7 +15,7 @@
 //! those further along a chain, where it is rewritten. A *patch* is the place of a pointer within
 //! the records that is completed when they are written: to the apex, wherever it stands in that
 //! message, or to an earlier name of the same RRset. An *extra* is a name in the RDATA whose
-//! addresses go into the additional section.
+//! records go into the additional section.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -40,20 +40,18 @@ pub(super) mod flag {
     /// Two bits: a [`crate::region::Region`], or 3 for a name without addresses.
     pub(crate) const REGION: u16 = 0b11;
     pub(crate) const NO_ADDRESS: u16 = 3;
-    /// An HTTPS or SVCB record leads out of the zone, or to an alias.
-    pub(crate) const EXTERNAL_TARGET: u16 = 1 << 2;
     /// An NS target of this zone, all of whose addresses are this provider's nameservers'.
-    pub(crate) const OUR_NAMESERVER: u16 = 1 << 3;
+    pub(crate) const OUR_NAMESERVER: u16 = 1 << 2;
     /// An MX target of this zone.
-    pub(crate) const MAIL_HOST: u16 = 1 << 4;
+    pub(crate) const MAIL_HOST: u16 = 1 << 3;
     /// NS records below the apex.
-    pub(crate) const DELEGATION: u16 = 1 << 5;
+    pub(crate) const DELEGATION: u16 = 1 << 4;
     /// A, AAAA, HTTPS, SVCB, CNAME or DNAME records, or a delegation.
-    pub(crate) const SITE_NAME: u16 = 1 << 6;
+    pub(crate) const SITE_NAME: u16 = 1 << 5;
     /// A CNAME record.
-    pub(crate) const ALIAS: u16 = 1 << 7;
+    pub(crate) const ALIAS: u16 = 1 << 6;
     /// A DNAME record.
-    pub(crate) const DNAME: u16 = 1 << 8;
+    pub(crate) const DNAME: u16 = 1 << 7;
 }
 
 /// A hosted zone. Cheap to clone.
@@ -172,7 +170,7 @@ impl<'z> Node<'z> {
         self.node_at(u32_at(self.bytes, self.at + 4))
     }
 
-    /// Where the name's addresses are: the strictest of its A, AAAA, and HTTPS or SVCB hints.
+    /// Where the name's own addresses are: the strictest of its A, AAAA, and HTTPS or SVCB hints.
     /// `None` where it has none.
     pub fn region(&self) -> Option<Region> {
         match self.flags() & flag::REGION {
@@ -181,11 +179,6 @@ impl<'z> Node<'z> {
             2 => Some(Region::Overseas),
             _ => None,
         }
-    }
-
-    /// An HTTPS or SVCB record leads to a name outside the zone, or to an alias.
-    pub fn has_external_target(&self) -> bool {
-        self.flags() & flag::EXTERNAL_TARGET != 0
     }
 
     /// An NS target of this zone, all of whose addresses are this provider's nameservers'.
@@ -252,7 +245,8 @@ pub struct Rrset<'z> {
     rtype: Rtype,
 }
 
-/// A name in an RRset's RDATA whose addresses go into the additional section.
+/// A name in an RRset's RDATA whose addresses go into the additional section, and beside SVCB and
+/// HTTPS its records of that type, too (RFC 9460 §4.1).
 #[derive(Clone, Copy)]
 pub struct Extra<'z> {
     /// Where the name stands within the records; `None` for the RRset's own owner (a target of
@@ -260,7 +254,9 @@ pub struct Extra<'z> {
     pub name_at: Option<usize>,
     /// The answer is incomplete without it: glue below its own delegation (RFC 9471 §2.1).
     pub is_required: bool,
-    /// Where the addresses are.
+    /// The type of the RRset, where other records of that type go along.
+    pub service: Option<Rtype>,
+    /// Where the records are.
     pub node: Node<'z>,
 }
 
@@ -329,10 +325,15 @@ impl<'z> Rrset<'z> {
         (0..usize::from(u16_at(self.bytes, self.at + 6))).map(move |index| {
             let at = extras_at + EXTRA_LEN * index;
             let name_at = u16_at(rrset.bytes, at);
+            let node = Node { bytes: rrset.bytes, at: u32_at(rrset.bytes, at + 4) as usize };
+            let is_service = matches!(rrset.rtype, Rtype::SVCB | Rtype::HTTPS)
+                && node.blocker().is_none()
+                && node.rrset(rrset.rtype).is_some_and(|other| other.at != rrset.at);
             Extra {
                 name_at: (name_at != OWN_OWNER).then_some(usize::from(name_at)),
                 is_required: u16_at(rrset.bytes, at + 2) != 0,
-                node: Node { bytes: rrset.bytes, at: u32_at(rrset.bytes, at + 4) as usize },
+                service: is_service.then_some(rrset.rtype),
+                node,
             }
         })
     }

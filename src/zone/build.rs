@@ -129,7 +129,7 @@ impl Builder {
         }
         self.write_node_links();
         self.write_index(&apex, index_at, key);
-        self.mark_targets(&apex, records);
+        self.mark_mail_hosts(&apex, records);
         let negative_ttl = self.negative_ttl(records);
         put_u32(&mut self.block, 16, negative_ttl);
         u32::try_from(self.block.len()).map_err(|_| BuildError::TooLarge)?;
@@ -331,11 +331,11 @@ impl Builder {
             Rtype::NS | Rtype::CNAME | Rtype::PTR | Rtype::SOA => 0,
             Rtype::MX => 2,
             Rtype::SRV => {
-                self.note_extra(apex, rdata.get(6..), self.block.len() + 6 - body, node);
+                self.note_extra(apex, rtype, rdata.get(6..), self.block.len() + 6 - body, node);
                 return self.block.extend_from_slice(rdata);
             }
             Rtype::HTTPS | Rtype::SVCB => {
-                self.note_extra(apex, rdata.get(2..), self.block.len() + 2 - body, node);
+                self.note_extra(apex, rtype, rdata.get(2..), self.block.len() + 2 - body, node);
                 return self.block.extend_from_slice(rdata);
             }
             _ => return self.block.extend_from_slice(rdata),
@@ -347,7 +347,7 @@ impl Builder {
             let Some(len) = name::name_len(rest) else { break };
             let at = self.block.len() - body;
             if matches!(rtype, Rtype::NS | Rtype::MX) {
-                self.note_extra(apex, Some(rest), at, node);
+                self.note_extra(apex, rtype, Some(rest), at, node);
             }
             self.write_name(apex, &rest[..len], body);
             rest = &rest[len..];
@@ -385,9 +385,16 @@ impl Builder {
         self.block.extend_from_slice(&target.to_be_bytes());
     }
 
-    /// Notes that the addresses of the name at the start of `rest` go into the additional
-    /// section, if the zone has any.
-    fn note_extra(&mut self, apex: &Name, rest: Option<&[u8]>, at: usize, node: usize) {
+    /// Notes that records of the name at the start of `rest` go into the additional section, if the
+    /// zone has any: its addresses, and beside SVCB and HTTPS those of the same type.
+    fn note_extra(
+        &mut self,
+        apex: &Name,
+        rtype: Rtype,
+        rest: Option<&[u8]>,
+        at: usize,
+        node: usize,
+    ) {
         let Some(rest) = rest else { return };
         let Some(len) = name::name_len(rest) else { return };
         let target = &rest[..len];
@@ -396,12 +403,15 @@ impl Builder {
             _ => (self.node_of(target, apex), at as u16),
         };
         let Some(index) = index else { return };
-        let has_address = self.rrsets[self.nodes[index].rrsets.clone()]
-            .iter()
-            .any(|rrset| matches!(rrset.rtype, Rtype::A | Rtype::AAAA));
+        let has_any =
+            self.rrsets[self.nodes[index].rrsets.clone()].iter().any(|rrset| match rrset.rtype {
+                Rtype::A | Rtype::AAAA => true,
+                Rtype::SVCB | Rtype::HTTPS => rrset.rtype == rtype,
+                _ => false,
+            });
         let at_node = self.nodes[index].at;
         let is_noted = self.extras.iter().any(|(.., noted)| *noted == at_node);
-        if !has_address || is_noted || at >= usize::from(OWN_OWNER) {
+        if !has_any || is_noted || at >= usize::from(OWN_OWNER) {
             return;
         }
         let is_required = self.nodes[node].flags & flag::DELEGATION != 0
@@ -461,35 +471,18 @@ impl Builder {
         }
     }
 
-    /// Marks MX targets, and names whose HTTPS or SVCB records lead out of the zone, or may.
-    fn mark_targets(&mut self, apex: &Name, records: &Records) {
-        for record in records.iter() {
-            let (target, mark) = match record.rtype {
-                Rtype::MX => (record.rdata.get(2..), flag::MAIL_HOST),
-                Rtype::HTTPS | Rtype::SVCB => (record.rdata.get(2..), flag::EXTERNAL_TARGET),
-                _ => continue,
-            };
-            let Some(target) = target.and_then(|rest| Some(&rest[..name::name_len(rest)?])) else {
-                continue;
-            };
-            let node = match mark {
-                flag::EXTERNAL_TARGET if target.len() == 1 => None,
-                // What a target within the zone has, is gated where it stands.
-                flag::EXTERNAL_TARGET if self.is_end_of_chain(target, apex) => None,
-                flag::EXTERNAL_TARGET => self.node_of(record.owner, apex),
-                _ => self.node_of(target, apex),
-            };
-            if let Some(node) = node {
+    /// Marks MX targets.
+    fn mark_mail_hosts(&mut self, apex: &Name, records: &Records) {
+        for record in records.iter().filter(|record| record.rtype == Rtype::MX) {
+            let target =
+                record.rdata.get(2..).and_then(|rest| Some(&rest[..name::name_len(rest)?]));
+            if let Some(node) = target.and_then(|target| self.node_of(target, apex)) {
                 let at = self.nodes[node].at as usize + 8;
-                let flags = u16::from_le_bytes([self.block[at], self.block[at + 1]]) | mark;
+                let flags = u16::from_le_bytes([self.block[at], self.block[at + 1]]);
+                let flags = flags | flag::MAIL_HOST;
                 self.block[at..at + 2].copy_from_slice(&flags.to_le_bytes());
             }
         }
-    }
-
-    /// True for a name of the zone that has its addresses, if any, itself.
-    fn is_end_of_chain(&self, target: &[u8], apex: &Name) -> bool {
-        self.node_of(target, apex).is_some_and(|node| self.nodes[node].flags & flag::ALIAS == 0)
     }
 
     fn negative_ttl(&self, records: &Records) -> u32 {
@@ -547,12 +540,6 @@ impl Zone {
                 Rtype::HTTPS | Rtype::SVCB => {
                     for rdata in rrset.rdata() {
                         address_hints(rdata, |address| note(classify(address).region));
-                        if let Some(target) = rdata.get(2..).filter(|rest| rest.first() != Some(&0))
-                        {
-                            self.addresses_of(target).for_each(|address| {
-                                note(classify(address).region);
-                            });
-                        }
                     }
                 }
                 _ => {}
@@ -569,21 +556,6 @@ impl Zone {
     fn is_ns_target(&self, node: &Node<'_>) -> bool {
         let mut ns_rrsets = self.nodes().filter_map(|owner| owner.rrset(Rtype::NS));
         ns_rrsets.any(|ns| ns.extras().any(|extra| extra.node.is_same(node)))
-    }
-
-    /// Addresses that the zone has for an uncompressed name at the start of `wire`.
-    fn addresses_of<'z>(&'z self, wire: &[u8]) -> impl Iterator<Item = IpAddr> + use<'z> {
-        let relative = name::name_len(wire)
-            .map(|len| &wire[..len])
-            .filter(|target| name::suffix_matches(target, self.apex()))
-            .map(|target| target[..target.len() - self.apex().len()].to_ascii_lowercase());
-        let node = relative
-            .and_then(|relative| self.nodes().find(|node| node.relative_name() == relative));
-        let rrset = move |rtype| node.and_then(|node| node.rrset(rtype));
-        [rrset(Rtype::A), rrset(Rtype::AAAA)]
-            .into_iter()
-            .flatten()
-            .flat_map(|rrset| rrset.addresses().collect::<Vec<_>>())
     }
 }
 

@@ -1,5 +1,5 @@
-//! Knot DNS and NSD from the distribution's packages, each on a free loopback port with a folder
-//! of its own: what beiand is compared with. Ended when dropped.
+//! Knot DNS, NSD and BIND from the distribution's packages, each on a free loopback port with a
+//! folder of its own: what beiand is compared with. Ended when dropped.
 
 #![allow(dead_code, missing_docs)]
 
@@ -90,14 +90,25 @@ impl Drop for Peer {
 
 /// Starts Knot DNS in the folder.
 pub fn knot(folder: &Path, zones: &[ZoneFile], core: Option<usize>) -> Peer {
-    let port = free_port();
+    knot_at(at(free_port()), folder, zones, core)
+}
+
+/// Starts Knot DNS in the folder, listening there.
+pub fn knot_at(
+    address: SocketAddr,
+    folder: &Path,
+    zones: &[ZoneFile],
+    core: Option<usize>,
+) -> Peer {
     fs::create_dir_all(folder).expect("a folder");
     let mut text = format!(
-        "server:\n    rundir: {folder:?}\n    listen: 127.0.0.1@{port}\n    udp-workers: 1\n    tcp-workers: 1\n    background-workers: 1\n    automatic-acl: off\n\
+        "server:\n    rundir: {folder:?}\n    listen: {ip}@{port}\n    udp-workers: 1\n    tcp-workers: 1\n    background-workers: 1\n    automatic-acl: off\n\
          log:\n  - target: {log:?}\n    any: warning\n\
          database:\n    storage: {db:?}\n\
          template:\n  - id: default\n    zonefile-sync: -1\n    zonefile-load: whole\n    journal-content: none\n    semantic-checks: off\n\
          zone:\n",
+        ip = address.ip(),
+        port = address.port(),
         log = folder.join("knot.log"),
         db = folder.join("db"),
     );
@@ -106,7 +117,7 @@ pub fn knot(folder: &Path, zones: &[ZoneFile], core: Option<usize>) -> Peer {
     }
     let config = folder.join("knot.conf");
     fs::write(&config, text).expect("a file");
-    spawn("Knot", &[&installed("knotd", "knot"), Path::new("-c"), &config], core, at(port), &config)
+    spawn("Knot", &[&installed("knotd", "knot"), Path::new("-c"), &config], core, address, &config)
 }
 
 /// Starts NSD in the folder.
@@ -135,6 +146,35 @@ pub fn nsd(folder: &Path, zones: &[ZoneFile], core: Option<usize>) -> Peer {
     let nsd = installed("nsd", "nsd");
     let command = [&nsd, Path::new("-d"), Path::new("-c"), &config];
     spawn("NSD", &command, core, at(port), &config)
+}
+
+/// Starts BIND in the folder, without recursion and without a control channel.
+pub fn bind(folder: &Path, zones: &[ZoneFile], core: Option<usize>) -> Peer {
+    let port = free_port();
+    fs::create_dir_all(folder).expect("a folder");
+    let path = |name: &str| folder.join(name);
+    // `no-auth`: as the others, nothing in the authority section beside an answer.
+    let mut text = format!(
+        "options {{\n  directory {folder:?};\n  listen-on port {port} {{ 127.0.0.1; }};\n  listen-on-v6 {{ none; }};\n\
+         \x20 pid-file {:?};\n  session-keyfile {:?};\n  lock-file none;\n  recursion no;\n  allow-transfer {{ none; }};\n\
+         \x20 notify no;\n  empty-zones-enable no;\n  dnssec-validation no;\n  minimal-responses no-auth;\n\
+         \x20 minimal-any no;\n  rrset-order {{ order none; }};\n  check-names primary ignore;\n  check-integrity no;\n}};\n\
+         controls {{ }};\n\
+         logging {{\n  channel file {{ file {:?}; severity warning; }};\n  category default {{ file; }};\n}};\n",
+        path("named.pid"),
+        path("session.key"),
+        path("named.log"),
+    );
+    for zone in zones {
+        writeln!(text, "zone {:?} {{ type primary; file {:?}; }};", zone.origin, zone.file)
+            .expect("a String");
+    }
+    let config = path("named.conf");
+    fs::write(&config, text).expect("a file");
+    let named = installed("named", "bind9");
+    // One thread: as many as the others have.
+    let command = [&named, Path::new("-f"), Path::new("-n1"), Path::new("-c"), &config];
+    spawn("BIND", &command, core, at(port), &config)
 }
 
 /// Starts a program, pinned to a core if one is given.

@@ -77,6 +77,9 @@ fn is_kept_back(filed: Filed, address: IpAddr) -> bool {
     }
 }
 
+/// Longest name in text form with its final dot, without escapes (RFC 1035 §2.3.4).
+const MAX_TEXT_LEN: usize = 254;
+
 /// Every record that any reply has shown.
 #[derive(Debug, Default)]
 pub struct Memory(BTreeMap<String, BTreeSet<Fact>>);
@@ -114,7 +117,8 @@ impl Memory {
         name: &str,
         seen: &mut BTreeSet<String>,
     ) -> Option<String> {
-        if !seen.insert(name.to_owned()) {
+        // A DNAME into what it covers makes longer and longer names (RFC 6672 §2.2, YXDOMAIN).
+        if name.len() > MAX_TEXT_LEN || !seen.insert(name.to_owned()) {
             return None;
         }
         if !world.is_hosted(name) {
@@ -162,7 +166,8 @@ impl Memory {
     }
 }
 
-fn has_free_label(name: &str) -> bool {
+/// At and below these labels CNAME and TXT are free.
+pub fn has_free_label(name: &str) -> bool {
     name.split('.').any(|label| ["_acme-challenge", "_domainkey", "_dmarc"].contains(&label))
 }
 

@@ -1,6 +1,7 @@
 //! The clients: queries at a steady rate over UDP, over TCP connections that stay, and over TCP
 //! connections that come and go. Each reply is held against the [`World`].
 
+use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,6 +12,10 @@ use std::time::{Duration, Instant};
 use crate::common::PATIENCE;
 use crate::world::World;
 
+/// A client sends no more while so many of its queries are unanswered: the system lets a socket have
+/// some hundred datagrams that nobody has read yet, and drops the others whoever is to blame.
+const MOST_ON_THE_WAY: usize = 32;
+
 /// Complaints that are kept; a fault that comes at all comes by the thousand.
 const KEPT: usize = 20;
 
@@ -20,6 +25,8 @@ pub struct Seen {
     pub sent: AtomicU64,
     pub answered: AtomicU64,
     pub lost: AtomicU64,
+    /// Queries that were sent late, since the server was behind.
+    pub late: AtomicU64,
     pub wrong: AtomicU64,
     complaints: Mutex<Vec<String>>,
 }
@@ -54,7 +61,7 @@ struct Pending {
 }
 
 /// What one client has on its way, by query id.
-type OnTheWay = Arc<Mutex<Vec<Option<Pending>>>>;
+type OnTheWay = Arc<Mutex<HashMap<u16, Pending>>>;
 
 impl Clients {
     /// `rate` queries a second over UDP, a quarter of that over TCP.
@@ -136,7 +143,8 @@ impl Clients {
         self.client(world, seen, pace, 100 + number, send, receive);
     }
 
-    /// One thread that sends by the clock, whatever comes back, and one that receives.
+    /// One thread that sends by the clock, whatever comes back but with no more than
+    /// [`MOST_ON_THE_WAY`], and one that receives.
     fn client(
         &mut self,
         world: Arc<World>,
@@ -146,10 +154,10 @@ impl Clients {
         mut send: impl FnMut(&[u8]) -> io::Result<()> + Send + 'static,
         mut receive: impl FnMut() -> io::Result<Vec<u8>> + Send + 'static,
     ) {
-        let on_the_way: OnTheWay = Arc::new(Mutex::new(vec![None; 1 << 16]));
+        let on_the_way = OnTheWay::default();
         let (sending, stop) = (Arc::clone(&on_the_way), Arc::clone(&self.stop));
         let (asked, count) = (Arc::clone(&world), Arc::clone(&seen));
-        self.threads.push(std::thread::spawn(move || {
+        let sender = std::thread::spawn(move || {
             let mut questions = Questions(number);
             let begun = Instant::now();
             for turn in 0_u32.. {
@@ -158,10 +166,20 @@ impl Clients {
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
+                let begun_to_wait = Instant::now();
+                let mut late = false;
+                while lock(&sending).len() >= MOST_ON_THE_WAY {
+                    if begun_to_wait.elapsed() > PATIENCE || stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    std::thread::sleep(Duration::from_micros(500));
+                    late = true;
+                }
+                count.late.fetch_add(late.into(), Ordering::Relaxed);
                 let question = questions.next(&asked);
                 let pending = Pending { question, sent: Instant::now() };
                 let id = turn as u16;
-                let before = lock(&sending)[usize::from(id)].replace(pending);
+                let before = lock(&sending).insert(id, pending);
                 count.sent.fetch_add(1, Ordering::Relaxed);
                 if before.is_some() {
                     count.lost.fetch_add(1, Ordering::Relaxed);
@@ -170,8 +188,7 @@ impl Clients {
                     count.complain(format!("a query could not be sent: {error}"));
                 }
             }
-        }));
-        let stop = Arc::clone(&self.stop);
+        });
         self.threads.push(std::thread::spawn(move || {
             let mut give_up: Option<Instant> = None;
             loop {
@@ -183,9 +200,9 @@ impl Clients {
                         return;
                     }
                 }
-                if stop.load(Ordering::Relaxed) {
+                if sender.is_finished() {
                     let give_up = *give_up.get_or_insert_with(|| Instant::now() + PATIENCE);
-                    let missing = lock(&on_the_way).iter().flatten().count() as u64;
+                    let missing = lock(&on_the_way).len() as u64;
                     if missing == 0 || Instant::now() > give_up {
                         seen.lost.fetch_add(missing, Ordering::Relaxed);
                         return;
@@ -201,7 +218,7 @@ fn take_reply(world: &World, seen: &Seen, on_the_way: &OnTheWay, reply: &[u8]) {
         [high, low, ..] => u16::from_be_bytes([*high, *low]),
         _ => return seen.complain(format!("a reply of {} bytes", reply.len())),
     };
-    let Some(pending) = lock(on_the_way)[usize::from(id)].take() else {
+    let Some(pending) = lock(on_the_way).remove(&id) else {
         return seen.complain(format!("a reply to no query: {id}"));
     };
     seen.answered.fetch_add(1, Ordering::Relaxed);
@@ -220,11 +237,11 @@ fn short_connection(
 ) -> io::Result<()> {
     let mut stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    let on_the_way: OnTheWay = Arc::new(Mutex::new(vec![None; 3]));
+    let on_the_way = OnTheWay::default();
     let mut queries = Vec::new();
     for id in 0..3 {
         let question = questions.next(world);
-        lock(&on_the_way)[usize::from(id)] = Some(Pending { question, sent: Instant::now() });
+        lock(&on_the_way).insert(id, Pending { question, sent: Instant::now() });
         queries.extend(frame(&query(id, &world.questions[question].wire)));
         seen.sent.fetch_add(1, Ordering::Relaxed);
     }
@@ -239,7 +256,7 @@ fn short_connection(
             match stream.read(&mut more) {
                 Ok(count) if count > 0 => buffer.extend(&more[..count]),
                 ended => {
-                    let missing = lock(&on_the_way).iter().flatten().count() as u64;
+                    let missing = lock(&on_the_way).len() as u64;
                     seen.lost.fetch_add(missing, Ordering::Relaxed);
                     ended?;
                     return Err(io::ErrorKind::UnexpectedEof.into());

@@ -28,8 +28,9 @@ fn number(variable: &str, otherwise: u32) -> u32 {
 fn figures(seen: &Seen) -> String {
     let of = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
     format!(
-        "{} sent, {} answered, {} lost, {} wrong",
+        "{} sent ({} of them late), {} answered, {} lost, {} wrong",
         of(&seen.sent),
+        of(&seen.late),
         of(&seen.answered),
         of(&seen.lost),
         of(&seen.wrong)
@@ -61,11 +62,16 @@ fn no_query_is_lost_and_no_answer_wrong_while_all_files_change() {
     println!("over TCP: {}", figures(&clients.tcp));
     println!(
         "in {:.1} s: {} changes in {rounds} rounds, {} of them known by `reload --wait`; {} more \
-         beside them",
+         beside them; {} overflows of the event queue",
         took.as_secs_f64(),
         files.changes,
         files.reloads,
-        files.churned.load(Ordering::Relaxed)
+        files.churned.load(Ordering::Relaxed),
+        files.overflows
+    );
+    println!(
+        "{} REFUSED for zones whose folder was away for longer than zones may be",
+        files.world.forgiven.load(Ordering::Relaxed)
     );
     for seen in [&clients.udp, &clients.tcp] {
         let of = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);

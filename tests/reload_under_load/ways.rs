@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::common::{PATIENCE, Record, Server, Site, append, exchange, replace, rewrite};
-use crate::world::{Kind, OPEN_ADDRESS, World, is_dark_in, pair_of, zone_of};
+use crate::common::{PATIENCE, Record, Server, Site, append, exchange, message, replace, rewrite};
+use crate::world::{CONFIGURED_ADDRESS, Kind, OPEN_ADDRESS, World, is_dark_in, pair_of, zone_of};
 
 /// Zones that change all at once.
 const MANY: usize = 60;
 /// `filings.settle`.
-const SETTLE: Duration = Duration::from_secs(2);
+const SETTLE: Duration = Duration::from_millis(400);
 /// Records of a [`Kind::Grown`] in one reply of 512 bytes.
 const GROWN: u32 = 12;
 /// Records beside the one that is asked for in the file that shrinks.
@@ -31,6 +31,9 @@ struct Things {
     halves: usize,
     restored: usize,
     moved: usize,
+    left_open: usize,
+    remade: Vec<usize>,
+    overflowed: usize,
     broken: usize,
     grown: usize,
     many: Vec<usize>,
@@ -45,6 +48,9 @@ struct Things {
     filed_mapped: usize,
     filed_shrinking: usize,
     filed_gone: usize,
+    filed_left_open: usize,
+    regional: usize,
+    exempt: usize,
     churned: Churned,
 }
 
@@ -67,6 +73,8 @@ pub struct Files {
     pub reloads: u64,
     /// Versions that were written without waiting for any.
     pub churned: Arc<AtomicU64>,
+    /// How often the queue of file events was made to overflow.
+    pub overflows: u64,
     /// What is being done.
     pub doing: &'static str,
     things: Things,
@@ -90,6 +98,9 @@ fn things(world: &mut World) -> Things {
         halves: add(Kind::Zone, "halves"),
         restored: add(Kind::Zone, "restored"),
         moved: add(Kind::Zone, "moved"),
+        left_open: add(Kind::Zone, "left-open"),
+        remade: (0..3).map(|number| add(Kind::Zone, &format!("remade{number}"))).collect(),
+        overflowed: add(Kind::Zone, "overflowed"),
         broken: add(Kind::Zone, "broken"),
         grown: add(Kind::Grown, "appended"),
         many: (0..MANY).map(|number| add(Kind::Zone, &format!("many{number}"))).collect(),
@@ -104,6 +115,9 @@ fn things(world: &mut World) -> Things {
         filed_mapped: add(Kind::Filed, "filed-mapped"),
         filed_shrinking: add(Kind::Filed, "filed-shrinking"),
         filed_gone: add(Kind::Filed, "filed-gone"),
+        filed_left_open: add(Kind::Filed, "filed-left-open"),
+        regional: add(Kind::Configured, "regional"),
+        exempt: add(Kind::Configured, "exempt"),
         churned: Churned {
             renamed: (0..4).map(|n| add(Kind::Zone, &format!("churn-renamed{n}"))).collect(),
             in_place: (0..4).map(|n| add(Kind::Zone, &format!("churn-in-place{n}"))).collect(),
@@ -142,9 +156,9 @@ impl Files {
         let mut world = World::default();
         let things = things(&mut world);
         let mut site = Site::new();
-        site.regions("own = [\"10.0.0.0/8\"]");
-        site.filings_setting(&format!("settle = \"{}s\"", SETTLE.as_secs()));
-        for folder in ["zones/many", "zones/sub", "zones/held", "zones/mapped"] {
+        configure(&mut site, 0, 0);
+        site.filings_setting(&format!("settle = \"{}ms\"", SETTLE.as_millis()));
+        for folder in ["zones/many", "zones/sub", "zones/remade", "zones/held", "zones/mapped"] {
             fs::create_dir(site.path(folder)).expect("a folder");
         }
         for folder in ["filings/held", "filings/mapped"] {
@@ -164,6 +178,10 @@ impl Files {
                 Kind::Filed => {
                     site.zone(origin, &format!("@ A {OPEN_ADDRESS}\nwww A {OPEN_ADDRESS}\n"));
                 }
+                Kind::Configured => {
+                    let address = CONFIGURED_ADDRESS;
+                    site.zone(origin, &format!("@ A {address}\nwww A {address}\n"));
+                }
             }
         }
         replace(&site.path("filings/00-base.ndjson"), &filings);
@@ -177,6 +195,7 @@ impl Files {
             changes: 0,
             reloads: 0,
             churned: Arc::default(),
+            overflows: 0,
             doing: "nothing",
             things,
             churn: None,
@@ -222,13 +241,16 @@ impl Files {
 
     /// Each way once, and `stop` is asked between two.
     pub fn change_in_every_way(&mut self, stop: impl Fn() -> bool) {
-        let ways: [(&'static str, Way); 20] = [
+        let ways: [(&'static str, Way); 26] = [
             ("a zone renamed over", Files::zone_renamed_over),
             ("a zone written in place", Files::zone_written_in_place),
             ("a zone written in two halves", Files::zone_in_two_halves),
+            ("a zone left open by its writer", Files::zone_left_open),
             ("a zone deleted and restored", Files::zone_deleted_and_restored),
             ("a folder renamed away and back", Files::folder_renamed_away_and_back),
+            ("a folder removed and remade", Files::folder_removed_and_remade),
             ("both roots renamed away and back", Files::roots_renamed_away_and_back),
+            ("more events than the system keeps", Files::events_overflow),
             ("a zone broken and mended", Files::zone_broken_and_mended),
             ("a zone appended to", Files::zone_appended_to),
             ("many zones at once", Files::many_zones_at_once),
@@ -237,12 +259,15 @@ impl Files {
             ("a filing renamed over", Files::filing_renamed_over),
             ("a filing written in place", Files::filing_written_in_place),
             ("a filing written in two halves", Files::filing_in_two_halves),
+            ("a filing left open by its writer", Files::filing_left_open),
             ("a filing appended", Files::filing_appended),
             ("a broken filing line", Files::filing_line_broken),
             ("filings under .hold", Files::filings_held),
             ("a filing behind a link", Files::filing_behind_a_link),
             ("a filing file that shrinks", Files::filing_file_shrinks),
             ("a filing file deleted and restored", Files::filing_file_deleted_and_restored),
+            ("regions changed", Files::regions_changed),
+            ("the gate's exemptions changed", Files::exemptions_changed),
         ];
         for (name, way) in ways {
             if stop() {
@@ -291,7 +316,7 @@ impl Files {
         }
         let asked = &self.world.things[thing];
         match asked.kind {
-            Kind::Filed => {
+            Kind::Filed | Kind::Configured => {
                 let is_dark = reply.ends_with(&[203, 0, 113, 80]);
                 is_dark == is_dark_in(asked.version())
             }
@@ -399,23 +424,99 @@ impl Files {
         self.taken_in(thing);
     }
 
+    /// Each piece is quiet for longer than what counts as quiet where nothing tells of a close.
+    fn zone_left_open(&mut self) {
+        let thing = self.things.left_open;
+        let (path, text) = self.next_zone(thing);
+        let mut file = File::create(&path).expect("the file");
+        for piece in text.split_inclusive("mail\n") {
+            assert!(!self.shows(thing), "taken in before its writer closed it");
+            file.write_all(piece.as_bytes()).expect("a write");
+            self.pause();
+        }
+        assert!(!self.shows(thing), "taken in before its writer closed it");
+        drop(file);
+        self.taken_in(thing);
+    }
+
+    /// For longer than `filings.settle`, while other things change.
+    fn pause(&mut self) {
+        let begun = Instant::now();
+        self.others_change();
+        std::thread::sleep((SETTLE + SETTLE / 2).saturating_sub(begun.elapsed()));
+        self.others_change();
+    }
+
     fn zone_deleted_and_restored(&mut self) {
         let thing = self.things.restored;
         let (path, text) = self.next_zone(thing);
+        self.world.things[thing].goes_away();
         fs::remove_file(&path).expect("a removal");
         fs::write(&path, text).expect("a file");
         self.seen(&[thing]);
+        self.world.things[thing].is_back();
+    }
+
+    fn folder_removed_and_remade(&mut self) {
+        let folder = self.path("zones/remade");
+        let things = self.things.remade.clone();
+        let texts: Vec<(PathBuf, String)> = things
+            .iter()
+            .map(|&thing| {
+                let (version, origin) = (self.begin(thing), self.origin(thing));
+                (folder.join(format!("{origin}.zone")), zone_of(origin, version))
+            })
+            .collect();
+        things.iter().for_each(|&thing| self.world.things[thing].goes_away());
+        fs::remove_dir_all(&folder).expect("a removal");
+        fs::create_dir(&folder).expect("a folder");
+        for (number, (path, text)) in texts.iter().enumerate() {
+            if number % 2 == 0 { replace(path, text) } else { rewrite(path, text) }
+        }
+        self.seen(&things);
+        things.iter().for_each(|&thing| self.world.things[thing].is_back());
+    }
+
+    /// Once: lost events need a look at everything, and the next such look lets itself be waited for.
+    fn events_overflow(&mut self) {
+        if self.overflows > 0 {
+            return;
+        }
+        let kept = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").expect("a figure");
+        let kept: u32 = kept.trim().parse().expect("a number");
+        if kept > 200_000 {
+            println!("no overflow of the event queue: this system keeps {kept} events");
+            return;
+        }
+        let mark = self.server.log_mark();
+        // Nobody takes events from the queue meanwhile, and the clients wait.
+        self.server.signal(libc::SIGSTOP);
+        let scratch = self.path("zones/many/.scratch");
+        for _ in 0..kept / 3 {
+            // Made, closed and removed: three events at least.
+            File::create(&scratch).expect("a file");
+            fs::remove_file(&scratch).expect("a removal");
+        }
+        let thing = self.things.overflowed;
+        let (path, text) = self.next_zone(thing);
+        replace(&path, &text);
+        self.server.signal(libc::SIGCONT);
+        self.seen(&[thing]);
+        self.server.logged(mark, |event| message(event).starts_with("file events were lost"));
+        self.overflows += 1;
     }
 
     fn folder_renamed_away_and_back(&mut self) {
         let thing = self.things.moved;
         let version = self.begin(thing);
+        self.world.things[thing].goes_away();
         let (folder, away) = (self.path("zones/sub"), self.path("zones.sub.away"));
         fs::rename(&folder, &away).expect("a rename");
         let origin = self.origin(thing).to_owned();
         replace(&away.join(format!("{origin}.zone")), &zone_of(&origin, version));
         fs::rename(&away, &folder).expect("a rename");
         self.taken_in(thing);
+        self.world.things[thing].is_back();
     }
 
     fn roots_renamed_away_and_back(&mut self) {
@@ -542,6 +643,19 @@ impl Files {
         self.taken_in(thing);
     }
 
+    fn filing_left_open(&mut self) {
+        let thing = self.things.filed_left_open;
+        let text = self.next_line(thing);
+        let mut file = File::create(self.filing_path(thing)).expect("the file");
+        for piece in [&fillers(3), &text, &fillers(2)] {
+            file.write_all(piece.as_bytes()).expect("a write");
+            self.pause();
+            assert!(!self.shows(thing), "taken in before its writer closed it");
+        }
+        drop(file);
+        self.taken_in(thing);
+    }
+
     fn filing_appended(&mut self) {
         let thing = self.things.filed_appended;
         let path = self.filing_path(thing);
@@ -552,11 +666,12 @@ impl Files {
         let next = self.world.things[thing].version() + 1;
         let text = line(self.origin(thing), next);
         let (first, second) = text.split_at(text.len() / 2);
-        append(&path, first);
-        self.others_change();
+        let mut file = fs::OpenOptions::new().append(true).open(&path).expect("the file");
+        file.write_all(first.as_bytes()).expect("an append");
+        self.pause();
         assert!(self.shows(thing), "half a line is no line");
         self.begin(thing);
-        append(&path, second);
+        file.write_all(second.as_bytes()).expect("an append");
         self.taken_in(thing);
     }
 
@@ -623,6 +738,26 @@ impl Files {
         self.taken_in(thing);
     }
 
+    fn regions_changed(&mut self) {
+        let thing = self.things.regional;
+        self.begin(thing);
+        self.configured(thing);
+    }
+
+    fn exemptions_changed(&mut self) {
+        let thing = self.things.exempt;
+        self.begin(thing);
+        self.configured(thing);
+    }
+
+    fn configured(&mut self, thing: usize) {
+        let version = |thing: usize| self.world.things[thing].version();
+        let (regional, exempt) = (version(self.things.regional), version(self.things.exempt));
+        configure(&mut self.server.site, regional, exempt);
+        self.server.site.write_config();
+        self.taken_in(thing);
+    }
+
     fn filing_file_deleted_and_restored(&mut self) {
         let thing = self.things.filed_gone;
         let path = self.filing_path(thing);
@@ -633,6 +768,17 @@ impl Files {
         replace(&path, &text);
         self.taken_in(thing);
     }
+}
+
+/// What the configuration says in these versions of the two domains that it opens.
+fn configure(site: &mut Site, regional: u32, exempt: u32) {
+    let overseas = match is_dark_in(regional) {
+        true => "",
+        false => "\noverseas = [\"10.255.254.0/24\"]",
+    };
+    site.regions(&format!("own = [\"10.0.0.0/8\"]{overseas}"));
+    let zones = if is_dark_in(exempt) { "[]" } else { "[\"exempt.example\"]" };
+    site.gate("exempt_zones", zones);
 }
 
 /// Changes one zone and one filing by rename, and one of each in place; tells how many versions.
@@ -686,6 +832,9 @@ fn write_first(site: &Site, world: &World, things: &Things) {
             Kind::Zone if index == things.moved => {
                 replace(&site.path(&format!("zones/sub/{origin}.zone")), &zone_of(origin, 0));
             }
+            Kind::Zone if things.remade.contains(&index) => {
+                replace(&site.path(&format!("zones/remade/{origin}.zone")), &zone_of(origin, 0));
+            }
             Kind::Zone => {
                 replace(&site.path(&format!("zones/{origin}.zone")), &zone_of(origin, 0));
             }
@@ -712,6 +861,7 @@ fn write_first(site: &Site, world: &World, things: &Things) {
             Kind::Filed if things.filed_held.contains(&index) => {
                 replace(&site.path(&format!("filings/held/{origin}.ndjson")), &line(origin, 0));
             }
+            Kind::Configured => {}
             Kind::Filed => {
                 let more =
                     if index == things.filed_shrinking { fillers(FILLERS) } else { "".into() };

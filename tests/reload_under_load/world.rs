@@ -7,9 +7,9 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{RData, Record};
@@ -27,6 +27,9 @@ pub enum Kind {
     Pair,
     /// A domain whose filing is synced in even versions and not in odd ones.
     Filed,
+    /// A domain without a filing that the configuration opens in even versions: its addresses are
+    /// overseas then, or its zone is exempt.
+    Configured,
 }
 
 /// Something that changes.
@@ -37,6 +40,8 @@ pub struct Thing {
     pub origin: String,
     begun: AtomicU32,
     confirmed: Mutex<Vec<(Instant, u32)>>,
+    /// Its file was taken away at this time and is not back, as far as is known.
+    away: Mutex<Option<Instant>>,
 }
 
 /// What a query asks of a thing.
@@ -54,7 +59,12 @@ pub struct Question {
 pub struct World {
     pub things: Vec<Thing>,
     pub questions: Vec<Question>,
+    /// REFUSED for zones whose file was away for longer than a zone outlives its file.
+    pub forgiven: AtomicU64,
 }
+
+/// A zone outlives its file for at least so long.
+const OUTLIVES: Duration = Duration::from_millis(900);
 
 const A: u16 = 1;
 const NS: u16 = 2;
@@ -81,6 +91,21 @@ impl Thing {
         }
     }
 
+    /// Its file goes away, to come back at once.
+    pub fn goes_away(&self) {
+        *lock(&self.away) = Some(Instant::now());
+    }
+
+    /// It is back, and has been seen.
+    pub fn is_back(&self) {
+        *lock(&self.away) = None;
+    }
+
+    /// A machine that had no time for whoever was to bring it back.
+    fn is_away_for_long(&self) -> bool {
+        lock(&self.away).is_some_and(|since| since.elapsed() > OUTLIVES)
+    }
+
     /// The latest version confirmed.
     pub fn confirmed_version(&self) -> u32 {
         lock(&self.confirmed).last().map_or(0, |&(_, version)| version)
@@ -102,6 +127,7 @@ impl World {
             origin: origin.to_owned(),
             begun: AtomicU32::new(0),
             confirmed: Mutex::default(),
+            away: Mutex::default(),
         });
         let asked: &[(&str, u16, bool)] = match kind {
             Kind::Zone => &[
@@ -116,7 +142,7 @@ impl World {
             ],
             Kind::Grown => &[("grown.", TXT, true)],
             Kind::Pair => &[("link.", A, true)],
-            Kind::Filed => &[("", A, true), ("www.", A, true)],
+            Kind::Filed | Kind::Configured => &[("", A, true), ("www.", A, true)],
         };
         for &(prefix, qtype, exists) in asked {
             let name = format!("{prefix}{origin}");
@@ -136,11 +162,20 @@ impl World {
         };
         let message = Message::from_vec(reply).map_err(|error| told(error.to_string()))?;
         let expected = if question.exists { ResponseCode::NoError } else { ResponseCode::NXDomain };
+        if message.metadata.response_code == ResponseCode::Refused && thing.is_away_for_long() {
+            self.forgiven.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        }
         if message.metadata.response_code != expected || message.metadata.truncation {
             return Err(told(format!("{:?}", message.metadata)));
         }
         let seen = match thing.kind {
-            Kind::Filed => return seen_gate(&message, oldest, newest).map_err(told),
+            Kind::Filed => {
+                return seen_gate(&message, OPEN_ADDRESS, oldest, newest).map_err(told);
+            }
+            Kind::Configured => {
+                return seen_gate(&message, CONFIGURED_ADDRESS, oldest, newest).map_err(told);
+            }
             Kind::Grown => seen_grown(&message),
             Kind::Zone => seen_versions(&message, if question.exists { 1 } else { 0 }),
             Kind::Pair => seen_versions(&message, 2),
@@ -201,7 +236,7 @@ fn seen_grown(message: &Message) -> Result<u32, String> {
 }
 
 /// Open or dark, as one of the versions that may be given.
-fn seen_gate(message: &Message, oldest: u32, newest: u32) -> Result<(), String> {
+fn seen_gate(message: &Message, open: Ipv4Addr, oldest: u32, newest: u32) -> Result<(), String> {
     let notice: Ipv4Addr = NOTICE_IPV4.parse().expect("an address");
     let addresses: Vec<Ipv4Addr> = message
         .answers
@@ -212,7 +247,7 @@ fn seen_gate(message: &Message, oldest: u32, newest: u32) -> Result<(), String> 
         })
         .collect();
     let is_dark = addresses == [notice];
-    if !is_dark && addresses != [OPEN_ADDRESS] {
+    if !is_dark && addresses != [open] {
         return Err(format!("neither the notice nor the site's own address: {addresses:?}"));
     }
     let fits = (oldest..=newest).any(|version| is_dark_in(version) == is_dark);
@@ -221,6 +256,9 @@ fn seen_gate(message: &Message, oldest: u32, newest: u32) -> Result<(), String> 
 
 /// The address of a filed domain.
 pub const OPEN_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 255, 255, 1);
+
+/// The address of a domain that the configuration opens; overseas in some of its versions.
+pub const CONFIGURED_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 255, 254, 1);
 
 /// Whether a filed domain gets the notice in this version.
 pub fn is_dark_in(version: u32) -> bool {

@@ -166,7 +166,7 @@ impl Explainer {
         };
         let place = found.entry.zone.locate(&name);
         let column = self.gate.column(found.entry, &name, &place);
-        let region = self.gate.region(&table, found.entry, &name, &place, rtype);
+        let region = self.gate.whereabouts(&table, found.entry, &name, &place, rtype).region;
         let verdict = column.verdict_in(region);
         let target = match region {
             Region::OtherMainland => Target::OtherMainland,

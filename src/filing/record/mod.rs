@@ -87,6 +87,21 @@ pub enum Nature<'a> {
     Other(&'a str),
 }
 
+impl Nature<'_> {
+    /// The ministry's word for it.
+    pub fn chinese(&self) -> &str {
+        match self {
+            Nature::Other(text) => text,
+            known => words_of_fields::NATURES
+                .iter()
+                .find(|(nature, _)| nature == known)
+                .and_then(|(_, words)| words.last())
+                .copied()
+                .unwrap_or_default(),
+        }
+    }
+}
+
 /// What is wrong with a field; the reader of the file adds file, line and column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldFault {

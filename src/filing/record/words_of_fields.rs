@@ -83,6 +83,30 @@ pub(super) fn find<T: Copy>(words: &[Words<T>], text: &str) -> Option<T> {
     words.iter().find(|(_, all)| all.iter().any(is_word)).map(|(value, _)| *value)
 }
 
+/// The English word for a value of a list that has all of them.
+fn word<T: Copy + PartialEq>(words: &[Words<T>], value: T) -> &'static str {
+    let found = words.iter().find(|(known, _)| *known == value);
+    found.and_then(|(_, all)| all.first()).copied().unwrap_or_default()
+}
+
+macro_rules! worded {
+    ($($of:ty: $words:ident,)*) => {
+        $(impl $of {
+            /// The word for it in filing files.
+            pub fn word(self) -> &'static str {
+                word($words, self)
+            }
+        })*
+    };
+}
+
+worded! {
+    Kind: KINDS,
+    Standing: STANDINGS,
+    ApplicationKind: APPLICATIONS,
+    ApplicationStatus: APPLICATION_STATUSES,
+}
+
 /// The words to propose, as in `write "yes" or "no"`.
 pub(super) fn remedy<T>(words: &[Words<T>]) -> String {
     let quoted: Vec<String> =

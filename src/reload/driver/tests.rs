@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::super::protocol::{Explained, ZoneStatus};
 use super::super::scope::Closed;
 use super::super::watch::Watched;
+use super::super::writers::Writers;
 use super::super::zone_files::ZoneFiles;
 use super::*;
 use crate::wire::Name;
@@ -61,6 +62,10 @@ impl Noting {
 impl Loader for Noting {
     fn watched(&self) -> Watched {
         self.watched.clone()
+    }
+
+    fn meet(&mut self, writers: Writers) {
+        self.zones.meet(writers);
     }
 
     fn config(&mut self, _now: Instant) -> Taken {
@@ -286,6 +291,25 @@ fn an_append_is_told_with_and_without_a_close() {
     house.until_filing("config/filings/a.csv");
 }
 
+/// The quiet that counts where nothing tells of a close is 200 ms here.
+#[test]
+fn a_file_left_open_by_its_writer_is_taken_in_when_it_is_closed() {
+    let house = House::new(|root| fs::write(root.join("zones/a.zone"), "first").expect("write"));
+    let mut file = File::create(house.path("zones/a.zone")).expect("the file");
+    for piece in ["second", "third"] {
+        file.write_all(piece.as_bytes()).expect("a write");
+        let begun = Monotonic::now();
+        while begun.elapsed() < Duration::from_millis(500) {
+            let left = Duration::from_millis(500).saturating_sub(begun.elapsed());
+            if let Ok(Call::Zones { changed, .. }) = house.calls.recv_timeout(left) {
+                assert!(changed.is_empty(), "taken in the middle of {piece}");
+            }
+        }
+    }
+    drop(file);
+    house.until_changed("a.");
+}
+
 #[test]
 fn removed_files_remove_their_zones() {
     let house = House::new(|root| fs::write(root.join("zones/a.zone"), "").expect("write"));
@@ -457,7 +481,7 @@ fn what_we_read_ourselves_and_what_editors_leave_wakes_nobody() {
         house.write_in_place(file, "");
     }
     // Events keep their order: when this one has come, those before it have.
-    house.write_in_place("zones/b.zone", "");
+    house.write_in_place("zones/b.zone", "first");
     let calls = house.until("the zone", |call| matches!(call, Call::Zones { .. }));
     let expected = Call::Zones { changed: vec!["b.".to_owned()], removed: Vec::new() };
     assert_eq!(calls, [expected]);
