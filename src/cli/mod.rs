@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::fault::Fault;
 use crate::filing::Instant;
 use crate::reload::control::MAX_TRACE_MINUTES;
+use crate::reload::protocol::Request;
 use crate::serve::BindError;
 use crate::wire::name::Name;
 use crate::wire::rrtype::Rtype;
@@ -265,14 +266,19 @@ fn dispatch(arguments: &Arguments, show: &Show) -> Result<Exit, Failure> {
         Verb::Check { .. } => check::run(read_config()?, show, &mut out),
         Verb::Serve => serve::run(&config()?),
         Verb::Explain { arguments, .. } if arguments.server => {
-            operate::explain(&config()?, arguments, show, &mut out)
+            let request = Request::Explain { name: arguments.name.to_string() };
+            operate::run(&config()?, &request, show, &mut out)
         }
         Verb::Explain { arguments, .. } => explain::run(&config()?, arguments, show, &mut out),
-        Verb::Status { .. } => operate::status(&config()?, show, &mut out),
-        Verb::Stats { .. } => operate::stats(&config()?, show, &mut out),
-        Verb::LogLevel { level, .. } => operate::log_level(&config()?, level, show, &mut out),
+        Verb::Status { .. } => operate::run(&config()?, &Request::Status, show, &mut out),
+        Verb::Stats { .. } => operate::run(&config()?, &Request::Stats, show, &mut out),
+        Verb::LogLevel { level, .. } => {
+            let request = Request::LogLevel { level: level.clone() };
+            operate::run(&config()?, &request, show, &mut out)
+        }
         Verb::Trace { name, minutes, .. } => {
-            operate::trace(&config()?, name, *minutes, show, &mut out)
+            let request = Request::Trace { name: name.to_string(), minutes: *minutes };
+            operate::run(&config()?, &request, show, &mut out)
         }
         Verb::Reload { arguments, .. } => control::run(&config()?, *arguments, show, &mut out),
         Verb::Filings(verb) => filings::run(&config()?, verb, show, &mut out),

@@ -9,97 +9,44 @@ use clap::builder::styling::Style;
 
 use super::control::{self, show_faults};
 use super::show::{ERROR, GOOD, PLACE, Show, WARNING, count};
-use super::{Exit, ExplainArguments, Failure};
+use super::{Exit, Failure};
 use crate::config::Config;
 use crate::filing::words;
 use crate::filing::{Instant, Reason, Verdict};
 use crate::reload::protocol::{Explained, Figure, Reply, Request, Status, ZoneState, ZoneStatus};
-use crate::wire::Name;
 
 /// Width of the column of labels.
 const LABEL: usize = 13;
 
-/// `beiand status`.
-pub fn status(config: &Config, show: &Show, out: &mut dyn Write) -> Result<Exit, Failure> {
-    ask(config, &Request::Status, show, out, |reply, show, out| match &reply.status {
-        Some(status) => write_status(status, reply, show, out),
-        None => Ok(()),
-    })
-}
-
-/// `beiand stats`.
-pub fn stats(config: &Config, show: &Show, out: &mut dyn Write) -> Result<Exit, Failure> {
-    ask(config, &Request::Stats, show, out, |reply, _, out| {
-        reply.stats.iter().try_for_each(|figure| write_figure(figure, out))
-    })
-}
-
-/// `beiand zones status NAME`.
-pub fn zone_status(
-    config: &Config,
-    name: &Name,
-    show: &Show,
-    out: &mut dyn Write,
-) -> Result<Exit, Failure> {
-    let request = Request::ZoneStatus { name: name.to_string() };
-    ask(config, &request, show, out, |reply, show, out| match &reply.zone {
-        Some(zone) => write_zone(zone, show, out),
-        None => Ok(()),
-    })
-}
-
-/// `beiand log-level LEVEL`.
-pub fn log_level(
-    config: &Config,
-    level: &str,
-    show: &Show,
-    out: &mut dyn Write,
-) -> Result<Exit, Failure> {
-    let request = Request::LogLevel { level: level.to_owned() };
-    ask(config, &request, show, out, |reply, _, out| writeln!(out, "{}", reply.message))
-}
-
-/// `beiand trace NAME`.
-pub fn trace(
-    config: &Config,
-    name: &Name,
-    minutes: u32,
-    show: &Show,
-    out: &mut dyn Write,
-) -> Result<Exit, Failure> {
-    let request = Request::Trace { name: name.to_string(), minutes };
-    ask(config, &request, show, out, |reply, _, out| writeln!(out, "{}", reply.message))
-}
-
-/// `beiand explain --server NAME`.
-pub fn explain(
-    config: &Config,
-    arguments: &ExplainArguments,
-    show: &Show,
-    out: &mut dyn Write,
-) -> Result<Exit, Failure> {
-    let request = Request::Explain { name: arguments.name.to_string() };
-    ask(config, &request, show, out, |reply, show, out| match &reply.explained {
-        Some(explained) => write_explained(explained, show, out),
-        None => Ok(()),
-    })
-}
-
-/// Asks, and shows the reply: as JSON, or by `write`. A refusal in words is a failure.
-fn ask(
+/// Asks, and shows the reply: as JSON, or to people by what it holds. A refusal in words is a
+/// failure.
+pub fn run(
     config: &Config,
     request: &Request,
     show: &Show,
     out: &mut dyn Write,
-    write: impl FnOnce(&Reply, &Show, &mut dyn Write) -> io::Result<()>,
 ) -> Result<Exit, Failure> {
     let reply = control::ask_server(config, request)?;
     let has_answer = reply.zone.is_some() || reply.explained.is_some();
     if !reply.ok && !has_answer {
         return Err(Failure::Other(reply.message));
     }
-    control::write(&reply, show, out, write)?;
+    control::write(&reply, show, out, for_people)?;
     Ok(if reply.ok { Exit::Fine } else { Exit::No })
+}
+
+fn for_people(reply: &Reply, show: &Show, out: &mut dyn Write) -> io::Result<()> {
+    if let Some(status) = &reply.status {
+        write_status(status, reply, show, out)
+    } else if let Some(zone) = &reply.zone {
+        write_zone(zone, show, out)
+    } else if let Some(explained) = &reply.explained {
+        write_explained(explained, show, out)
+    } else if reply.stats.is_empty() {
+        writeln!(out, "{}", reply.message)
+    } else {
+        reply.stats.iter().try_for_each(|figure| write_figure(figure, out))
+    }
 }
 
 fn line(out: &mut dyn Write, label: &str, text: &str) -> io::Result<()> {

@@ -14,6 +14,7 @@ use crate::answer::cookie::CookieSecret;
 use crate::config::Config;
 use crate::fault::{Fault, Severity};
 use crate::master::{self, Records, rdata_to_text, record_to_text};
+use crate::reload::protocol::Request;
 use crate::reload::read_zones::{Loaded, read_zones as read_files};
 use crate::reload::{Scope, ZoneFile, ZoneFiles};
 use crate::wire::{HashKey, Name, name};
@@ -69,7 +70,9 @@ pub fn run(
 ) -> Result<Exit, Failure> {
     match verb {
         ZonesVerb::Check { files, .. } => check(config, files, show, out),
-        ZonesVerb::Status { name, .. } => operate::zone_status(config, name, show, out),
+        ZonesVerb::Status { name, .. } => {
+            operate::run(config, &Request::ZoneStatus { name: name.to_string() }, show, out)
+        }
         ZonesVerb::Show { name, .. } => show_zone(config, &name.to_lowercase(), show, out),
     }
 }
