@@ -24,6 +24,7 @@ pub mod feed;
 pub mod filing;
 pub mod gate;
 pub mod master;
+pub mod monitor;
 pub mod region;
 pub mod reload;
 pub mod serve;

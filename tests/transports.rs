@@ -141,7 +141,7 @@ fn dig_is_answered_over_udp_and_tcp_on_ipv4_and_ipv6() {
         let counters = running.stop(PATIENCE);
         for protocol in [Protocol::Udp, Protocol::Tcp] {
             let counts = counters.by_protocol(protocol);
-            assert_eq!((counts.queries, counts.replies, counts.rcodes[5]), (1, 1, 1));
+            assert_eq!((counts.queries(), counts.replies(), counts.rcodes[5]), (1, 1, 1));
         }
         assert_eq!(counters.by_protocol(Protocol::Tcp).connections, 1);
     }
@@ -215,7 +215,7 @@ fn responses_and_fragments_of_a_header_get_no_reply_over_udp() {
     client.recv(&mut reply).unwrap();
     assert_eq!(id_of(&reply), 3, "one worker replies in order, so the others got nothing");
     let udp = *server.running.stop(PATIENCE).by_protocol(Protocol::Udp);
-    assert_eq!((udp.queries, udp.replies, udp.dropped), (5, 1, 4));
+    assert_eq!((udp.queries(), udp.replies(), udp.dropped), (5, 1, 4));
 }
 
 #[test]
@@ -364,8 +364,8 @@ fn stopping_answers_what_has_arrived() {
     tcp.write_all(&(0..100).flat_map(|id| frame(&query(id))).collect::<Vec<_>>()).unwrap();
 
     let counters = run(bound).running.stop(PATIENCE);
-    assert_eq!(counters.by_protocol(Protocol::Udp).replies, 100);
-    assert_eq!(counters.by_protocol(Protocol::Tcp).replies, 100);
+    assert_eq!(counters.by_protocol(Protocol::Udp).replies(), 100);
+    assert_eq!(counters.by_protocol(Protocol::Tcp).replies(), 100);
     for id in 0..100 {
         let mut reply = [0; 512];
         udp.recv(&mut reply).unwrap();

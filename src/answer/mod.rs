@@ -7,10 +7,12 @@
 //! | `why` | the synthesised `_icp` TXT record |
 //! | `chaos` | class CH: version and identity |
 //! | `cookie` | DNS cookies (RFC 7873, 9018) |
+//! | `trace` | which domains' decisions are to be logged |
 
 pub mod chaos;
 pub mod cookie;
 mod internet;
+pub mod trace;
 mod why;
 
 use std::net::IpAddr;
@@ -24,6 +26,7 @@ use crate::wire::reply::{ExtendedError, OptOptions, ReplyWriter, UDP_PAYLOAD};
 use crate::zone::ZoneTable;
 
 pub use chaos::Identity;
+pub use trace::Trace;
 
 /// Largest reply over UDP (RFC 9715).
 pub const MAX_UDP_REPLY: usize = UDP_PAYLOAD as usize;
@@ -59,6 +62,8 @@ pub struct State {
     pub records: usize,
     /// Counts up by one with each state that is published.
     pub generation: u64,
+    /// Domains whose decisions are to be logged; none, but for the minutes that somebody looks.
+    pub traces: Vec<Arc<Trace>>,
 }
 
 /// Whether the data is there.
@@ -110,6 +115,10 @@ pub struct Reply {
     pub len: usize,
     /// Extended response code (RFC 6891 §6.1.3).
     pub rcode: u16,
+    /// The type that was asked for, where the query has a question that could be read.
+    pub qtype: Option<Rtype>,
+    /// Whether the TC bit is set.
+    pub is_truncated: bool,
     /// The reason, where the gate changed the answer (or, observing, would have).
     pub blocked: Option<Reason>,
 }
@@ -144,7 +153,7 @@ pub fn answer(state: &State, context: &Context, query: &[u8], out: &mut [u8]) ->
         let edns = read.map_or_else(|fault| fault.edns, |read| read.edns);
         let options = edns.map(|edns| opt_options(state, context, &edns));
         let reply = ReplyWriter::new(out, query, HEADER_LEN);
-        return finish(reply, Finding::of(rcode::NOTIMP), options);
+        return finish(reply, None, Finding::of(rcode::NOTIMP), options);
     }
     let read = match read {
         Ok(read) => read,
@@ -153,7 +162,7 @@ pub fn answer(state: &State, context: &Context, query: &[u8], out: &mut [u8]) ->
             // A name of 255 bytes and its type and class are well within the smallest buffer.
             let reply = ReplyWriter::new(out, query, end);
             let options = fault.edns.map(|edns| opt_options(state, context, &edns));
-            return finish(reply, Finding::of(rcode::FORMERR), options);
+            return finish(reply, None, Finding::of(rcode::FORMERR), options);
         }
     };
     let mut reply = ReplyWriter::new(out, query, read.question_end);
@@ -177,7 +186,7 @@ pub fn answer(state: &State, context: &Context, query: &[u8], out: &mut [u8]) ->
     if let Some(options) = &mut options {
         options.error = finding.error;
     }
-    finish(reply, finding, options)
+    finish(reply, read.question.map(|question| question.rtype), finding, options)
 }
 
 fn find(
@@ -221,11 +230,17 @@ fn opt_options<'a>(state: &'a State, context: &Context, edns: &Edns<'_>) -> OptO
     }
 }
 
-fn finish(reply: ReplyWriter<'_>, finding: Finding, options: Option<OptOptions<'_>>) -> Outcome {
+fn finish(
+    reply: ReplyWriter<'_>,
+    qtype: Option<Rtype>,
+    finding: Finding,
+    options: Option<OptOptions<'_>>,
+) -> Outcome {
     let Finding { rcode, blocked, .. } = finding;
+    let is_truncated = reply.is_truncated();
     let len = match options {
         Some(options) => reply.finish_with_opt(rcode, &options),
         None => reply.finish(rcode),
     };
-    Outcome::Reply(Reply { len, rcode, blocked })
+    Outcome::Reply(Reply { len, rcode, qtype, is_truncated, blocked })
 }

@@ -103,27 +103,40 @@ pub fn run(
     show: &Show,
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let Some(socket) = &config.control.socket else {
-        return Err(ControlError::Off { config: config.file.clone() }.into());
-    };
     let ReloadArguments { wait, accept_shrink } = arguments;
-    let timeout = if wait { WAIT_TIMEOUT } else { NOTE_TIMEOUT };
-    let reply = ask(socket, &Request::Reload { wait, accept_shrink }, timeout)?;
-    match show.format {
-        Format::Json => show.json(out, &reply),
-        Format::Human => show_reply(&reply, show, out),
-    }
-    .map_err(Failure::io("writing the result"))?;
+    let reply = ask_server(config, &Request::Reload { wait, accept_shrink })?;
+    write(&reply, show, out, show_reply)?;
     Ok(if reply.ok { Exit::Fine } else { Exit::No })
 }
 
-fn show_reply(reply: &Reply, show: &Show, out: &mut dyn Write) -> io::Result<()> {
-    let faults: Vec<Fault> = reply.faults.iter().cloned().map(Fault::from).collect();
-    show.faults(out, &faults)?;
-    if reply.faults_left_out > 0 {
-        let more = count(reply.faults_left_out, "more fault");
-        writeln!(out, "{more}: see the server's log, or beiand check")?;
+/// Asks the server that runs with this configuration.
+pub fn ask_server(config: &Config, request: &Request) -> Result<Reply, ControlError> {
+    let Some(socket) = &config.control.socket else {
+        return Err(ControlError::Off { config: config.file.clone() });
+    };
+    let timeout = match request {
+        Request::Reload { wait: true, .. } => WAIT_TIMEOUT,
+        _ => NOTE_TIMEOUT,
+    };
+    ask(socket, request, timeout)
+}
+
+/// Shows a reply: as JSON, or to people by `for_people`.
+pub fn write(
+    reply: &Reply,
+    show: &Show,
+    out: &mut dyn Write,
+    for_people: impl FnOnce(&Reply, &Show, &mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failure> {
+    match show.format {
+        Format::Json => show.json(out, reply),
+        Format::Human => for_people(reply, show, out),
     }
+    .map_err(Failure::io("writing the result"))
+}
+
+fn show_reply(reply: &Reply, show: &Show, out: &mut dyn Write) -> io::Result<()> {
+    show_faults(reply, show, out)?;
     writeln!(out, "{}", reply.message)?;
     if reply.changes != Changes::default() {
         writeln!(out, "{}", in_words(&reply.changes))?;
@@ -131,7 +144,19 @@ fn show_reply(reply: &Reply, show: &Show, out: &mut dyn Write) -> io::Result<()>
     Ok(())
 }
 
-fn in_words(changes: &Changes) -> String {
+/// The faults of a reply, and how many more there are.
+pub fn show_faults(reply: &Reply, show: &Show, out: &mut dyn Write) -> io::Result<()> {
+    let faults: Vec<Fault> = reply.faults.iter().cloned().map(Fault::from).collect();
+    show.faults(out, &faults)?;
+    if reply.faults_left_out > 0 {
+        let more = count(reply.faults_left_out, "more fault");
+        writeln!(out, "{more}: see the server's log, or beiand check")?;
+    }
+    Ok(())
+}
+
+/// What a reload changed, in one line.
+pub fn in_words(changes: &Changes) -> String {
     let mut parts = vec![
         format!("{} opened", count(changes.opened, "domain")),
         format!("{} closed", changes.closed),

@@ -38,7 +38,9 @@ struct Queue {
     events: VecDeque<Vec<u8>>,
     bytes: usize,
     is_writing: bool,
+    /// Lost since the last time that it was told.
     lost: u64,
+    lost_in_all: u64,
     /// The last event was cut off in the middle of its line.
     is_torn: bool,
 }
@@ -69,6 +71,11 @@ impl Sink {
         let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || sink.run());
         self.0.lock().is_detached = thread.is_ok();
         thread.map(drop)
+    }
+
+    /// Events lost since the start.
+    pub(super) fn lost_in_all(&self) -> u64 {
+        self.0.lock().lost_in_all
     }
 
     /// Waits until all events are written, but not for long.
@@ -137,8 +144,15 @@ impl Shared {
 }
 
 impl Queue {
+    fn lose_one(&mut self) {
+        self.lost += 1;
+        self.lost_in_all += 1;
+    }
+
     fn note(&mut self, written: Written) {
-        self.lost += u64::from(written != Written::Whole);
+        if written != Written::Whole {
+            self.lose_one();
+        }
         self.is_torn = written == Written::Torn;
     }
 }
@@ -151,7 +165,7 @@ impl Write for Sink {
             let written = self.0.write(event, queue.is_torn);
             queue.note(written);
         } else if queue.bytes + event.len() > MAX_QUEUED {
-            queue.lost += 1;
+            queue.lose_one();
         } else {
             queue.bytes += event.len();
             queue.events.push_back(event.to_vec());

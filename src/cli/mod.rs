@@ -12,6 +12,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::filing::Instant;
+use crate::reload::control::MAX_TRACE_MINUTES;
+use crate::reload::protocol::Request;
 use crate::serve::BindError;
 use crate::wire::name::Name;
 use crate::wire::rrtype::Rtype;
@@ -25,6 +27,7 @@ pub mod limits;
 mod log_sink;
 pub mod logging;
 pub mod manual;
+pub mod operate;
 pub mod privileges;
 pub mod serve;
 pub mod service;
@@ -132,6 +135,40 @@ pub enum Verb {
         #[allow(missing_docs)]
         output: Output,
     },
+    /// Say how the running server is: its data, its load, its last reload, what is refused
+    Status {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        output: Output,
+    },
+    /// Show every figure that the running server counts
+    Stats {
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        output: Output,
+    },
+    /// Change how much the running server logs, until it ends
+    LogLevel {
+        /// How much
+        #[arg(value_parser = ["error", "warn", "info", "debug", "trace"])]
+        level: String,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        output: Output,
+    },
+    /// Have the running server log every decision about a domain for a while
+    Trace {
+        /// The domain, in Unicode or A-labels
+        #[arg(value_parser = parse_name)]
+        name: Name,
+        /// For how long; 0 ends it
+        #[arg(long, value_name = "N", default_value_t = 5)]
+        #[arg(value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_TRACE_MINUTES)))]
+        minutes: u32,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        output: Output,
+    },
     /// Have the running server look at its files now
     Reload {
         #[command(flatten)]
@@ -144,7 +181,7 @@ pub enum Verb {
     /// Check, convert, compare and count filing files
     #[command(subcommand, arg_required_else_help = true)]
     Filings(filings::FilingsVerb),
-    /// Check and show zone files
+    /// Check and show zone files, and ask the running server about a zone
     #[command(subcommand, arg_required_else_help = true)]
     Zones(zones::ZonesVerb),
     /// Write the completions of a shell to standard output
@@ -179,6 +216,9 @@ pub struct ExplainArguments {
     /// Decide as of this instant (RFC 3339 with offset), instead of now
     #[arg(long, value_name = "TIME", value_parser = parse_instant)]
     pub at: Option<Instant>,
+    /// Ask the running server, instead of reading the files
+    #[arg(long, conflicts_with_all = ["at", "rtype"])]
+    pub server: bool,
 }
 
 /// Of `beiand reload`.
@@ -225,7 +265,21 @@ fn dispatch(arguments: &Arguments, show: &Show) -> Result<Exit, Failure> {
         // Faults of the configuration are what this verb is for.
         Verb::Check { .. } => check::run(read_config()?, show, &mut out),
         Verb::Serve => serve::run(&config()?),
+        Verb::Explain { arguments, .. } if arguments.server => {
+            let request = Request::Explain { name: arguments.name.to_string() };
+            operate::run(&config()?, &request, show, &mut out)
+        }
         Verb::Explain { arguments, .. } => explain::run(&config()?, arguments, show, &mut out),
+        Verb::Status { .. } => operate::run(&config()?, &Request::Status, show, &mut out),
+        Verb::Stats { .. } => operate::run(&config()?, &Request::Stats, show, &mut out),
+        Verb::LogLevel { level, .. } => {
+            let request = Request::LogLevel { level: level.clone() };
+            operate::run(&config()?, &request, show, &mut out)
+        }
+        Verb::Trace { name, minutes, .. } => {
+            let request = Request::Trace { name: name.to_string(), minutes: *minutes };
+            operate::run(&config()?, &request, show, &mut out)
+        }
         Verb::Reload { arguments, .. } => control::run(&config()?, *arguments, show, &mut out),
         Verb::Filings(verb) => filings::run(&config()?, verb, show, &mut out),
         Verb::Zones(verb) => zones::run(&config()?, verb, show, &mut out),
@@ -258,9 +312,13 @@ impl Verb {
     fn format(&self) -> Format {
         let json = match self {
             Verb::Serve | Verb::Completions { .. } | Verb::ManPages { .. } => false,
-            Verb::Check { output } => output.json,
-            Verb::Explain { output, .. } => output.json,
-            Verb::Reload { output, .. } => output.json,
+            Verb::Check { output }
+            | Verb::Explain { output, .. }
+            | Verb::Status { output }
+            | Verb::Stats { output }
+            | Verb::LogLevel { output, .. }
+            | Verb::Trace { output, .. }
+            | Verb::Reload { output, .. } => output.json,
             Verb::Filings(verb) => verb.is_json(),
             Verb::Zones(verb) => verb.is_json(),
         };

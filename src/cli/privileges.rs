@@ -123,16 +123,18 @@ fn look_up(user: &str, group: Option<&str>) -> Result<Identity, PrivilegesError>
         return Err(PrivilegesError::IsRoot(user.to_owned()));
     }
     let gid = match (group, own_gid) {
-        (Some(group), _) => match group_id(group)? {
-            Some(gid) => gid,
-            None => {
-                group.parse::<gid_t>().map_err(|_| PrivilegesError::NoGroup(group.to_owned()))?
-            }
-        },
+        (Some(group), _) => {
+            group_number(group)?.ok_or_else(|| PrivilegesError::NoGroup(group.to_owned()))?
+        }
         (None, Some(gid)) => gid,
         (None, None) => return Err(PrivilegesError::GroupNeeded(user.to_owned())),
     };
     Ok(Identity { name: user.to_owned(), uid, gid, login })
+}
+
+/// A group by name, or by number where no group has such a name; `None` where there is neither.
+pub fn group_number(group: &str) -> Result<Option<gid_t>, PrivilegesError> {
+    Ok(group_id(group)?.or_else(|| group.parse().ok()))
 }
 
 /// A user by name, or by number where no user has such a name: user, group, name.

@@ -14,10 +14,11 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::{Exit, Failure, limits, logging, privileges, service, settings};
 use crate::answer::cookie::CookieSecret;
 use crate::config::{Config, Server};
-use crate::reload::protocol::Status;
+use crate::monitor::tally::Tally;
+use crate::monitor::{Monitor, page};
 use crate::reload::rebuild::{ReadAgain, ReadSettings, Rebuild};
 use crate::reload::{self, Driver, control};
-use crate::serve::{self, Certificate, EncryptedSettings, LocalAddrs, Settings, TcpSettings};
+use crate::serve::{self, Certificate, EncryptedSettings, LocalAddrs, Settings, TcpSettings, http};
 use crate::state::{Phase, Shared, State};
 
 /// How long queries that have come may take to be answered once the server is to stop.
@@ -42,6 +43,10 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
     let bound = serve::bind(&transport_settings(config))?;
     let certificate = bound.certificate();
     log_addresses(bound.local_addrs());
+    let metrics =
+        http::Bound::new("metrics", &config.metrics.listen).map_err(|(address, error)| {
+            Failure::io(format!("listening on {address} ([metrics] listen)"))(error)
+        })?;
     // Before any thread is started, so that all of them are bound by it.
     if let Some(user) = &config.server.user {
         privileges::become_user(user, config.server.group.as_deref())?;
@@ -61,7 +66,13 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
     let rebuild = Rebuild::new(Arc::clone(&shared), settings, read_settings);
     let driver = Driver::spawn(driver_settings(config), rebuild)
         .map_err(Failure::io("starting the reload thread"))?;
-    let control = listen_for_control(config, &driver, &shared);
+    let counting = running.counting();
+    let monitor = Monitor::new(Arc::clone(&shared), counting, driver.clone(), log.control());
+    let monitor = Arc::new(monitor);
+    let control = listen_for_control(config, &driver, &monitor);
+    let metrics = metrics
+        .run(page::LIMITS, page::page(monitor))
+        .map_err(Failure::io("starting the metrics page"))?;
     tell_when_ready(driver.clone(), Arc::clone(&shared))?;
     loop {
         match signals.wait() {
@@ -79,7 +90,7 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
     }
     signals.let_the_next_one_kill();
     service::stopping();
-    drop(control);
+    drop((control, metrics));
     driver.stop();
     running.stop(DRAIN);
     tracing::info!("stopped");
@@ -129,12 +140,26 @@ fn driver_settings(config: &Config) -> reload::Settings {
 fn listen_for_control(
     config: &Config,
     driver: &reload::Handle,
-    shared: &Arc<Shared>,
+    monitor: &Arc<Monitor>,
 ) -> Option<control::Server> {
     let path = config.control.socket.as_deref()?;
-    let shared = Arc::clone(shared);
-    let status = Arc::new(move || status_of(&shared.load()));
-    match control::Server::spawn(path, driver.clone(), status) {
+    let group = match config.control.group.as_deref().map(privileges::group_number).transpose() {
+        Ok(Some(None)) => {
+            tracing::warn!(
+                group = config.control.group,
+                "no control socket: there is no such group"
+            );
+            return None;
+        }
+        Ok(group) => group.flatten(),
+        Err(error) => {
+            tracing::warn!(%error, "no control socket");
+            return None;
+        }
+    };
+    let access = control::Access { mode: config.control.mode, group };
+    let host = Arc::clone(monitor);
+    match control::Server::spawn(path, &access, driver.clone(), host) {
         Ok(server) => {
             tracing::info!(socket = %path.display(), "listening for commands");
             Some(server)
@@ -144,21 +169,6 @@ fn listen_for_control(
             None
         }
     }
-}
-
-fn status_of(state: &State) -> Status {
-    let mut status = Status {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        records: state.records as u64,
-        generation: state.generation,
-        ..Status::default()
-    };
-    for entry in state.zones.iter() {
-        status.zones += 1;
-        status.zones_failed += u64::from(entry.zone.is_broken());
-        status.blocked += u64::from(!entry.column.own.is_open());
-    }
-    status
 }
 
 /// Tells the log and the service manager once the first load is done. Until then queries get
@@ -173,7 +183,8 @@ fn tell_when_ready(driver: reload::Handle, shared: Arc<Shared>) -> Result<(), Fa
                      every query gets SERVFAIL (not ready) until it shows"
                 );
             }
-            let Status { zones, zones_failed, records, blocked, .. } = status_of(&state);
+            let Tally { zones, failed: zones_failed, blocked, .. } = Tally::of_state(&state);
+            let records = state.records;
             tracing::info!(zones, zones_failed, records, blocked, "ready");
             service::ready("answering");
         }

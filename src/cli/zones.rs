@@ -1,4 +1,5 @@
-//! `beiand zones`: zone files checked and shown, before or without the server.
+//! `beiand zones`: zone files checked and shown, before or without the server; and what the running
+//! server says of a zone.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -8,11 +9,12 @@ use serde::Serialize;
 
 use super::check::{Report, read_zones, show_report};
 use super::show::{Format, Show};
-use super::{Exit, Failure, Output, parse_name, settings};
+use super::{Exit, Failure, Output, operate, parse_name, settings};
 use crate::answer::cookie::CookieSecret;
 use crate::config::Config;
 use crate::fault::{Fault, Severity};
 use crate::master::{self, Records, rdata_to_text, record_to_text};
+use crate::reload::protocol::Request;
 use crate::reload::read_zones::{Loaded, read_zones as read_files};
 use crate::reload::{Scope, ZoneFile, ZoneFiles};
 use crate::wire::{HashKey, Name, name};
@@ -37,13 +39,24 @@ pub enum ZonesVerb {
         #[allow(missing_docs)]
         output: Output,
     },
+    /// Ask the running server whether a zone is served: serial number, file, verdict, last refusal
+    Status {
+        /// The zone's origin, in Unicode or A-labels
+        #[arg(value_parser = parse_name)]
+        name: Name,
+        #[command(flatten)]
+        #[allow(missing_docs)]
+        output: Output,
+    },
 }
 
 impl ZonesVerb {
     /// How the result is shown.
     pub fn is_json(&self) -> bool {
         match self {
-            ZonesVerb::Check { output, .. } | ZonesVerb::Show { output, .. } => output.json,
+            ZonesVerb::Check { output, .. }
+            | ZonesVerb::Show { output, .. }
+            | ZonesVerb::Status { output, .. } => output.json,
         }
     }
 }
@@ -57,6 +70,9 @@ pub fn run(
 ) -> Result<Exit, Failure> {
     match verb {
         ZonesVerb::Check { files, .. } => check(config, files, show, out),
+        ZonesVerb::Status { name, .. } => {
+            operate::run(config, &Request::ZoneStatus { name: name.to_string() }, show, out)
+        }
         ZonesVerb::Show { name, .. } => show_zone(config, &name.to_lowercase(), show, out),
     }
 }

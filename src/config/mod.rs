@@ -53,6 +53,8 @@ pub struct Config {
     pub log: Log,
     /// `[control]`
     pub control: Control,
+    /// `[metrics]`
+    pub metrics: Metrics,
 }
 
 /// `[server]`: DNS over UDP and TCP.
@@ -259,11 +261,22 @@ pub struct Log {
     pub level: LogLevel,
 }
 
-/// `[control]`: the way of `beiand reload` to the running server.
+/// `[control]`: the way of `beiand reload`, `status` and the like to the running server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
     /// The Unix socket; `None` for no control. Default `/run/beiand/beiand.sock`.
     pub socket: Option<PathBuf>,
+    /// The permission bits of the socket; never anything for others. Default 0600.
+    pub mode: u32,
+    /// The group, by name or number, that the socket is given to. Default: the server's own.
+    pub group: Option<String>,
+}
+
+/// `[metrics]`: figures and health over HTTP.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metrics {
+    /// Where they are asked for; empty (default) is nowhere.
+    pub listen: Vec<SocketAddr>,
 }
 
 impl Config {
@@ -303,6 +316,7 @@ impl Config {
             ("[http3]", self.http3 != new.http3),
             ("[log]", self.log != new.log),
             ("[control]", self.control != new.control),
+            ("[metrics]", self.metrics != new.metrics),
         ];
         changed.iter().filter(|(_, changed)| *changed).map(|(section, _)| *section).collect()
     }
@@ -401,7 +415,7 @@ impl Default for Log {
 
 impl Default for Control {
     fn default() -> Control {
-        Control { socket: Some(PathBuf::from("/run/beiand/beiand.sock")) }
+        Control { socket: Some(PathBuf::from("/run/beiand/beiand.sock")), mode: 0o600, group: None }
     }
 }
 

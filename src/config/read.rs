@@ -7,12 +7,13 @@ use std::time::Duration;
 use super::reader::{Document, Key, Span};
 use super::values::{
     Problem, parse_address, parse_character_string, parse_cookie_secret, parse_domain,
-    parse_filled, parse_ipv4, parse_ipv6, parse_network, parse_nsid, parse_page_template,
-    parse_province, parse_socket_address,
+    parse_file_mode, parse_filled, parse_ipv4, parse_ipv6, parse_network, parse_nsid,
+    parse_page_template, parse_province, parse_socket_address,
 };
 use super::{
     Config, Control, ExternalTargets, Filings, Gate, GateMode, Http3, Https, Log, LogFormat,
-    LogLevel, OtherMainland, Quic, Regions, Server, Tls, TlsIdentity, TransferInProgress, Zones,
+    LogLevel, Metrics, OtherMainland, Quic, Regions, Server, Tls, TlsIdentity, TransferInProgress,
+    Zones,
 };
 use crate::fault::Fault;
 
@@ -49,6 +50,7 @@ fn config(document: &mut Document<'_>, file: &Path) -> Config {
     let https = https(document, &mut listening);
     let quic = Quic { listen: listening.read(document, "quic", Over::Udp) };
     let http3 = Http3 { listen: listening.read(document, "http3", Over::Udp) };
+    let metrics = metrics(document, &mut listening);
     listening.report_duplicates(document);
     report_missing_certificate(
         document,
@@ -72,6 +74,7 @@ fn config(document: &mut Document<'_>, file: &Path) -> Config {
         regions: regions(document, folder),
         log: log(document),
         control: control(document, folder),
+        metrics,
     }
 }
 
@@ -335,6 +338,9 @@ fn log(document: &mut Document<'_>) -> Log {
 
 fn control(document: &mut Document<'_>, folder: &Path) -> Control {
     let key = ("control", "socket");
+    let mode =
+        document.text(("control", "mode"), parse_file_mode).unwrap_or(Control::default().mode);
+    let group = document.text(("control", "group"), parse_filled);
     let Some(socket) = document.text(key, |text| {
         let socket = (!text.is_empty()).then(|| folder.join(text));
         match &socket {
@@ -345,9 +351,13 @@ fn control(document: &mut Document<'_>, folder: &Path) -> Control {
             _ => Ok(socket),
         }
     }) else {
-        return Control::default();
+        return Control { mode, group, ..Control::default() };
     };
-    Control { socket }
+    Control { socket, mode, group }
+}
+
+fn metrics(document: &mut Document<'_>, listening: &mut Listening) -> Metrics {
+    Metrics { listen: listening.read(document, "metrics", Over::Tcp) }
 }
 
 /// The addresses of every section, to find two that are the same: the second could not be bound.

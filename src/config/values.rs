@@ -251,6 +251,22 @@ pub(super) fn parse_cookie_secret(text: &str, folder: &Path) -> Result<CookieSec
         .ok_or_else(|| Problem::new("this file does not hold 32 hexadecimal digits", remedy))
 }
 
+/// The permissions of a file that is nobody's but its owner's and its group's, in octal.
+pub(super) fn parse_file_mode(text: &str) -> Result<u32, Problem> {
+    let is_octal = matches!(text.len(), 3..=4) && text.bytes().all(|b| (b'0'..=b'7').contains(&b));
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if is_octal && mode & !0o770 == 0 => Ok(mode),
+        Ok(mode) if is_octal && mode & 0o007 != 0 => Err(Problem::new(
+            "everybody on this machine could command the server",
+            "give others nothing, as in \"0660\", and name a group",
+        )),
+        _ => Err(Problem::new(
+            "not the permissions of a socket",
+            "write them in octal, as in \"0600\" or \"0660\"",
+        )),
+    }
+}
+
 /// A text that must not be empty.
 pub(super) fn parse_filled(text: &str) -> Result<String, Problem> {
     if text.trim().is_empty() {

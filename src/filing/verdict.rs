@@ -103,6 +103,11 @@ impl Verdict {
         !matches!(self, Verdict::Blocked(_))
     }
 
+    /// True where a filing, or the lack of one, decided.
+    pub fn is_by_filing(self) -> bool {
+        !matches!(self, Verdict::Exempt | Verdict::NotRequired)
+    }
+
     /// The code shown to people and machines: `open`, `not-required`, `exempt` or the reason's.
     pub fn code(self) -> &'static str {
         match self {

@@ -75,11 +75,7 @@ impl Gate {
         rtype: Rtype,
     ) -> ByRegion {
         let found = self.whereabouts(zones, entry, name, place, rtype);
-        let verdict = match found.region {
-            Region::Own => column.own,
-            Region::OtherMainland => column.other_mainland,
-            Region::Overseas => Verdict::NotRequired,
-        };
+        let verdict = column.verdict_in(found.region);
         // Whoever edits the other zone moves the addresses, and is not held up by this verdict.
         let max_ttl = if found.is_told_elsewhere { self.settings.notice_ttl } else { u32::MAX };
         ByRegion { verdict, max_ttl }

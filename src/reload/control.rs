@@ -1,6 +1,7 @@
 //! The control socket: one connection, one request line, one reply line ([`super::protocol`]).
 //!
-//! Owns the socket file (mode 0600) and its thread. Who may write to the file may command.
+//! Owns the socket file and its threads. Who may write to the file may command: file mode and group
+//! are all the permissions there are.
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -9,12 +10,16 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::driver::{End, Handle, Outcome};
-use super::loader::{Shrink, Taken};
-use super::protocol::{Changes, Reply, Request, Status, from_line, to_line};
+use super::loader::{Loader, Shrink};
+use super::protocol::{Changes, Figure, Reply, Request, Status, ZoneState, from_line, to_line};
+use crate::answer::trace::MAX_LOGGED;
+use crate::filing::Instant as FilingInstant;
+use crate::wire::Name;
 
 /// Longest request line.
 const MAX_REQUEST: usize = 64 * 1024;
@@ -22,6 +27,8 @@ const MAX_REQUEST: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Connections at a time; further ones are closed at once.
 const MAX_CONNECTIONS: usize = 16;
+/// The longest time that a domain may be traced for.
+pub const MAX_TRACE_MINUTES: u32 = 24 * 60;
 /// After an accept that failed (out of file descriptors, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -44,8 +51,27 @@ pub enum ControlError {
     },
 }
 
-/// Tells what is being served; must not wait for a reload.
-pub type TellStatus = Arc<dyn Fn() -> Status + Send + Sync>;
+/// The server as those at the socket see it, but for what the reload thread does. Nothing here
+/// waits for a reload.
+pub trait Host: Send + Sync {
+    /// What is being served.
+    fn status(&self) -> Status;
+
+    /// Every figure of the metrics page.
+    fn stats(&self) -> Vec<Figure>;
+
+    /// Logs so much from now on. An error is a sentence for people.
+    fn set_log_level(&self, level: &str) -> Result<(), String>;
+}
+
+/// Who may command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The permission bits of the socket file.
+    pub mode: u32,
+    /// The number of the group that the file is given to; as it comes where `None`.
+    pub group: Option<u32>,
+}
 
 /// The control socket's server. Dropping it closes the socket and removes its file.
 #[derive(Debug)]
@@ -59,15 +85,20 @@ pub struct Server {
 impl Server {
     /// Makes the socket file and serves it in a thread of its own. A socket file that nobody
     /// answers on is replaced.
-    pub fn spawn(path: &Path, driver: Handle, status: TellStatus) -> Result<Server, ControlError> {
+    pub fn spawn(
+        path: &Path,
+        access: &Access,
+        driver: Handle,
+        host: Arc<dyn Host>,
+    ) -> Result<Server, ControlError> {
         let failed = |source| ControlError::Io { path: path.to_owned(), source };
-        let listener = bind(path)?;
+        let listener = bind(path, access)?;
         let inode = fs::symlink_metadata(path).map_err(failed)?.ino();
         let stop = Arc::new(AtomicBool::new(false));
         let for_thread = Arc::clone(&stop);
         let thread = std::thread::Builder::new()
             .name("control".to_owned())
-            .spawn(move || accept(&listener, &driver, &status, &for_thread))
+            .spawn(move || accept(&listener, &driver, &host, &for_thread))
             .map_err(failed)?;
         Ok(Server { path: path.to_owned(), inode, stop, thread: Some(thread) })
     }
@@ -90,7 +121,7 @@ impl Drop for Server {
     }
 }
 
-fn bind(path: &Path) -> Result<UnixListener, ControlError> {
+fn bind(path: &Path, access: &Access) -> Result<UnixListener, ControlError> {
     let failed = |source| ControlError::Io { path: path.to_owned(), source };
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
@@ -111,7 +142,8 @@ fn bind(path: &Path) -> Result<UnixListener, ControlError> {
     let aside = PathBuf::from(aside);
     let _ = fs::remove_file(&aside);
     let listener = UnixListener::bind(&aside).map_err(failed)?;
-    let placed = fs::set_permissions(&aside, Permissions::from_mode(0o600))
+    let placed = std::os::unix::fs::chown(&aside, None, access.group)
+        .and_then(|()| fs::set_permissions(&aside, Permissions::from_mode(access.mode)))
         .and_then(|()| fs::rename(&aside, path));
     placed.map_err(|error| {
         let _ = fs::remove_file(&aside);
@@ -120,7 +152,7 @@ fn bind(path: &Path) -> Result<UnixListener, ControlError> {
     Ok(listener)
 }
 
-fn accept(listener: &UnixListener, driver: &Handle, status: &TellStatus, stop: &AtomicBool) {
+fn accept(listener: &UnixListener, driver: &Handle, host: &Arc<dyn Host>, stop: &AtomicBool) {
     let connections = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming() {
         if stop.load(Ordering::Relaxed) {
@@ -139,11 +171,11 @@ fn accept(listener: &UnixListener, driver: &Handle, status: &TellStatus, stop: &
         }
         connections.fetch_add(1, Ordering::Relaxed);
         let open = Open(Arc::clone(&connections));
-        let (driver, status) = (driver.clone(), Arc::clone(status));
+        let (driver, host) = (driver.clone(), Arc::clone(host));
         let served =
             std::thread::Builder::new().name("control-client".to_owned()).spawn(move || {
                 let _open = open;
-                if let Err(error) = serve(stream, &driver, &status) {
+                if let Err(error) = serve(stream, &driver, &*host) {
                     tracing::debug!(%error, "control connection ended");
                 }
             });
@@ -162,16 +194,35 @@ impl Drop for Open {
     }
 }
 
-fn serve(mut stream: UnixStream, driver: &Handle, status: &TellStatus) -> io::Result<()> {
+fn serve(mut stream: UnixStream, driver: &Handle, host: &dyn Host) -> io::Result<()> {
     let reply = match read_line(&mut stream)? {
         None => Reply::failure(format!("the request is longer than {MAX_REQUEST} bytes")),
         Some(line) => match from_line::<Request>(&line) {
-            Ok(request) => answer(request, driver, status),
+            Ok(request) => answer(request, driver, host),
             Err(error) => Reply::failure(format!("the request cannot be read: {error}")),
         },
     };
-    stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(&to_line(&reply)?)
+    write_line(&mut stream, &to_line(&reply)?)
+}
+
+/// All of it in time, or an error: a client that reads byte by byte holds no thread for long.
+fn write_line(stream: &mut UnixStream, line: &[u8]) -> io::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut rest = line;
+    while !rest.is_empty() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        stream.set_write_timeout(Some(left))?;
+        match stream.write(rest) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// One line, or what comes before the end of the stream; `None` where it is too long.
@@ -204,19 +255,46 @@ fn read_line(stream: &mut UnixStream) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-fn answer(request: Request, driver: &Handle, status: &TellStatus) -> Reply {
+fn answer(request: Request, driver: &Handle, host: &dyn Host) -> Reply {
     match request {
         Request::Status => Reply {
             ok: true,
             message: "running".to_owned(),
-            status: Some(status()),
-            ..Reply::default()
+            status: Some(host.status()),
+            ..with_refused(driver)
         },
+        Request::Stats => Reply { stats: host.stats(), ..Reply::success("counted") },
+        Request::LogLevel { level } => match host.set_log_level(&level) {
+            Ok(()) => Reply::success(format!("logging at level {level} until the server ends")),
+            Err(problem) => Reply::failure(problem),
+        },
+        Request::ZoneStatus { name } => ask(driver, &name, |loader, name, _| {
+            let zone = loader.zone_status(name);
+            let ok = zone.state == ZoneState::Served && zone.refused.is_none();
+            Reply { ok, zone: Some(zone), ..Reply::success("looked up") }
+        }),
+        Request::Explain { name } => ask(driver, &name, |loader, name, now| {
+            let explained = loader.explain(name, now);
+            Reply { ok: explained.open, explained: Some(explained), ..Reply::success("looked up") }
+        }),
+        Request::Trace { minutes, .. } if minutes > MAX_TRACE_MINUTES => {
+            Reply::failure(format!("a trace takes no more than {MAX_TRACE_MINUTES} minutes"))
+        }
+        Request::Trace { name, minutes } => {
+            ask(driver, &name, move |loader, name, now| match loader.trace(name, minutes, now) {
+                Ok(()) if minutes == 0 => Reply::success(format!("no longer tracing {name}")),
+                Ok(()) => Reply::success(format!(
+                    "the log tells every decision about {name} for {minutes} minutes, or \
+                     {MAX_LOGGED} of them"
+                )),
+                Err(problem) => Reply::failure(problem),
+            })
+        }
         Request::Reload { wait, accept_shrink } => {
             let shrink = if accept_shrink { Shrink::Accept } else { Shrink::Refuse };
             let outcome = driver.reload(shrink);
             if !wait {
-                return Reply { ok: true, message: "reload noted".to_owned(), ..Reply::default() };
+                return Reply::success("reload noted");
             }
             match outcome.recv() {
                 Ok(outcome) => reply_to_reload(&outcome),
@@ -224,6 +302,31 @@ fn answer(request: Request, driver: &Handle, status: &TellStatus) -> Reply {
             }
         }
     }
+}
+
+/// What is refused as things stand, and waits for somebody to mend it.
+fn with_refused(driver: &Handle) -> Reply {
+    let record = driver.history();
+    Reply::default().with_faults(&record.zones_refused).with_faults(&record.filings_refused)
+}
+
+/// Asks the reload thread about a name, in lower case.
+fn ask(
+    driver: &Handle,
+    name: &str,
+    ask: impl FnOnce(&mut dyn Loader, &Name, FilingInstant) -> Reply + Send + 'static,
+) -> Reply {
+    let name: Name = match name.parse() {
+        Ok(name) => name,
+        Err(error) => return Reply::failure(format!("{name:?} is not a domain name: {error}")),
+    };
+    let answer = driver.ask(move |loader, now| ask(loader, &name.to_lowercase(), now));
+    answer.recv_timeout(PATIENCE).unwrap_or_else(|error| {
+        Reply::failure(match error {
+            RecvTimeoutError::Timeout => "a long reload is under way; ask again after it",
+            RecvTimeoutError::Disconnected => "the server is stopping, or failed, see its log",
+        })
+    })
 }
 
 fn reply_to_reload(outcome: &Outcome) -> Reply {
@@ -244,23 +347,10 @@ fn reply_to_reload(outcome: &Outcome) -> Reply {
     let reply = Reply {
         ok: nothing_refused && *end == End::Answered,
         message: message.to_owned(),
-        changes: changes(taken, *took),
+        changes: Changes::of(taken, *took),
         ..Reply::default()
     };
     reply.with_faults(&taken.faults)
-}
-
-fn changes(taken: &Taken, took: Duration) -> Changes {
-    Changes {
-        zones_changed: (taken.zones_changed + taken.zones_removed) as u64,
-        zones_refused: taken.zones_refused as u64,
-        records_changed: taken.records_changed as u64,
-        files_refused: taken.files_refused.unwrap_or(0) as u64,
-        files_waiting: taken.files_waiting.unwrap_or(0) as u64,
-        opened: taken.opened as u64,
-        closed: taken.closed as u64,
-        took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-    }
 }
 
 #[cfg(test)]

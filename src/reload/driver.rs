@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant as Monotonic, SystemTime};
 
 use super::clock::Clock;
+use super::history::{self, History, Record};
 use super::hold;
 use super::loader::{Loader, Shrink, Taken};
 use super::scope::{Batch, Closed, Scope};
@@ -94,6 +95,9 @@ pub struct Driver<L> {
     /// After an instant that stayed due although it was taken.
     due_not_before: Option<Monotonic>,
     waiting: Vec<Waiting>,
+    history: Arc<History>,
+    /// The Loader panicked in the pass under way.
+    has_panicked: bool,
 }
 
 /// How long the Loader took.
@@ -122,23 +126,40 @@ struct Waiting {
 
 /// Why a reload happens, for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
+pub enum Cause {
+    /// The first look at everything.
     Start,
+    /// `beiand reload`, or SIGHUP.
     Command,
+    /// A file event.
     Files,
+    /// The poll.
     Poll,
+    /// An instant that was due, or a file that was put off.
     Timer,
 }
 
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Cause {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
             Cause::Start => "start",
             Cause::Command => "command",
             Cause::Files => "files",
             Cause::Poll => "poll",
             Cause::Timer => "timer",
-        })
+        }
+    }
+}
+
+/// Something to be asked of the Loader between two reloads.
+struct Ask(Box<AskLoader>);
+
+type AskLoader = dyn FnOnce(&mut dyn Loader, Instant) + Send;
+
+impl fmt::Debug for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ask")
     }
 }
 
@@ -147,6 +168,8 @@ impl<L: Loader + 'static> Driver<L> {
     /// [`Handle::wait_started`]), and goes on until [`Handle::stop`].
     pub fn spawn(settings: Settings, loader: L) -> std::io::Result<Handle> {
         let inbox = Arc::new(Inbox::default());
+        let history = Arc::new(History::default());
+        let noted = Arc::clone(&history);
         let for_thread = Arc::clone(&inbox);
         let thread = std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
             let _closing = Closing(Arc::clone(&for_thread));
@@ -165,10 +188,12 @@ impl<L: Loader + 'static> Driver<L> {
                 next_filings_poll: None,
                 due_not_before: None,
                 waiting: Vec::new(),
+                history: noted,
+                has_panicked: false,
             };
             driver.run();
         })?;
-        Ok(Handle { inbox, thread: Arc::new(Mutex::new(Some(thread))) })
+        Ok(Handle { inbox, history, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
     fn run(mut self) {
@@ -194,6 +219,13 @@ impl<L: Loader + 'static> Driver<L> {
 
     /// One turn: whatever is to be done now.
     fn turn(&mut self, mail: Mail) {
+        for Ask(ask) in mail.asks {
+            let now = self.settings.clock.now();
+            // Who asked sees the end of the channel.
+            if catch_unwind(AssertUnwindSafe(|| ask(&mut self.loader, now))).is_err() {
+                tracing::error!("looking something up panicked");
+            }
+        }
         let now = Monotonic::now();
         let mut batch = Batch::default();
         let mut cause = Cause::Timer;
@@ -315,7 +347,9 @@ impl<L: Loader + 'static> Driver<L> {
             let still_due = self.next_due().is_some_and(|due| due <= now);
             self.due_not_before = still_due.then(|| Monotonic::now() + CLOCK_LOOK);
         }
-        tell(&all, cause, begun.elapsed());
+        let elapsed = begun.elapsed();
+        tell(&all, cause, elapsed);
+        self.note(&all, cause, elapsed);
         for waiting in &mut self.waiting {
             waiting.taken.merge(all.clone());
         }
@@ -331,8 +365,27 @@ impl<L: Loader + 'static> Driver<L> {
             let reason = message_of(panic.as_ref());
             tracing::error!(what, reason, "reload panicked; the last good data stays in service");
             self.waiting.iter_mut().for_each(|waiting| waiting.panicked = true);
+            self.has_panicked = true;
             Taken::default()
         })
+    }
+
+    /// Enters the pass in the history.
+    fn note(&mut self, taken: &Taken, cause: Cause, took: Duration) {
+        let end = match std::mem::take(&mut self.has_panicked) {
+            true => history::End::Failed,
+            false => history::End::of(taken),
+        };
+        if is_told(taken, cause) || end == history::End::Failed {
+            self.history.note(taken, cause, end, took);
+        }
+        // A zone may be whole again by going back to what is in service, which changes nothing.
+        let refused = catch_unwind(AssertUnwindSafe(|| {
+            (self.loader.zones_refused(), self.loader.filings_refused())
+        }));
+        if let Ok((zones, filings)) = refused {
+            self.history.note_refused(zones, filings, taken);
+        }
     }
 
     fn next_due(&self) -> Option<Instant> {
@@ -393,6 +446,11 @@ impl<L: Loader + 'static> Driver<L> {
     }
 }
 
+/// True where a pass is told of as a reload: it did something, or was asked for.
+fn is_told(taken: &Taken, cause: Cause) -> bool {
+    taken.is_worth_telling() || matches!(cause, Cause::Start | Cause::Command)
+}
+
 /// One event for the reload, and one for each fault.
 fn tell(taken: &Taken, cause: Cause, took: Duration) {
     for fault in taken.faults.iter().take(MAX_LOGGED_FAULTS) {
@@ -402,9 +460,9 @@ fn tell(taken: &Taken, cause: Cause, took: Duration) {
     if left_out > 0 {
         tracing::warn!(left_out, remedy = "beiand check", "more faults");
     }
-    if taken.is_worth_telling() || matches!(cause, Cause::Start | Cause::Command) {
+    if is_told(taken, cause) {
         tracing::info!(
-            %cause,
+            cause = cause.name(),
             zones_changed = taken.zones_changed,
             zones_removed = taken.zones_removed,
             zones_refused = taken.zones_refused,
@@ -441,6 +499,7 @@ fn message_of(panic: &(dyn Any + Send)) -> &str {
 #[derive(Clone, Debug)]
 pub struct Handle {
     inbox: Arc<Inbox>,
+    history: Arc<History>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -475,6 +534,30 @@ impl Handle {
         outcome
     }
 
+    /// Asks the Loader something between two reloads. A disconnected channel means that the driver
+    /// stopped, or that it failed.
+    pub fn ask<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&mut dyn Loader, Instant) -> T + Send + 'static,
+    ) -> Receiver<T> {
+        let (reply, answer) = mpsc::channel();
+        let ask = Ask(Box::new(move |loader, now| {
+            // Who asked may have gone away.
+            let _ = reply.send(ask(loader, now));
+        }));
+        self.inbox.put(|mail| {
+            if !mail.stop {
+                mail.asks.push(ask);
+            }
+        });
+        answer
+    }
+
+    /// What the reloads so far did; does not wait for one under way.
+    pub fn history(&self) -> Record {
+        self.history.read()
+    }
+
     /// Ends the thread and waits for it; a call of the Loader that is under way is finished.
     pub fn stop(&self) {
         self.inbox.put(|mail| mail.stop = true);
@@ -494,6 +577,7 @@ impl Drop for Closing {
         self.0.put(|mail| {
             mail.stop = true;
             mail.reloads.clear();
+            mail.asks.clear();
         });
     }
 }
@@ -510,6 +594,7 @@ struct Mail {
     events: bool,
     rescan: bool,
     reloads: Vec<(Shrink, Sender<Outcome>)>,
+    asks: Vec<Ask>,
     started: bool,
     stop: bool,
 }
@@ -522,8 +607,10 @@ impl Inbox {
 
     /// What has come; after `at_most` perhaps nothing.
     fn wait(&self, at_most: Duration) -> Mail {
-        let nothing =
-            |mail: &mut Mail| !mail.events && !mail.rescan && !mail.stop && mail.reloads.is_empty();
+        let nothing = |mail: &mut Mail| {
+            let is_asked = !mail.reloads.is_empty() || !mail.asks.is_empty();
+            !mail.events && !mail.rescan && !mail.stop && !is_asked
+        };
         let (mut mail, _) = self
             .changed
             .wait_timeout_while(lock(&self.mail), at_most, nothing)
@@ -532,6 +619,7 @@ impl Inbox {
             events: std::mem::take(&mut mail.events),
             rescan: std::mem::take(&mut mail.rescan),
             reloads: std::mem::take(&mut mail.reloads),
+            asks: std::mem::take(&mut mail.asks),
             started: mail.started,
             stop: mail.stop,
         }

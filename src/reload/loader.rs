@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use super::protocol::{Explained, ZoneStatus};
 use super::scope::{Closed, Scope};
 use super::watch::Watched;
 use super::writers::Writers;
 use crate::fault::Fault;
 use crate::filing::Instant;
+use crate::wire::Name;
 
 /// Reads what changed, builds aside and swaps in. Called by one thread only, one call at a time;
 /// queries go on meanwhile.
@@ -51,6 +53,20 @@ pub trait Loader: Send {
     /// What is wrong with each zone file whose present version is refused, one fault for each: who
     /// waits for a reload is told of those that were refused before it, too.
     fn zones_refused(&self) -> Vec<Fault>;
+
+    /// What is wrong with each filing file whose present version is refused or waits for the
+    /// operator, one fault for each.
+    fn filings_refused(&self) -> Vec<Fault>;
+
+    /// What is known of a zone of this origin, in lower case.
+    fn zone_status(&self, origin: &Name) -> ZoneStatus;
+
+    /// The verdict for a name, and the records that it comes from.
+    fn explain(&self, name: &Name, now: Instant) -> Explained;
+
+    /// Has the decisions about a domain logged for so many minutes. An error is a sentence for
+    /// people.
+    fn trace(&mut self, name: &Name, minutes: u32, now: Instant) -> Result<(), String>;
 
     /// The next instant at which some verdict changes by itself; asked after every call.
     fn next_due(&self) -> Option<Instant>;

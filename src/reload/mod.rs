@@ -12,6 +12,7 @@
 pub mod clock;
 pub mod control;
 pub mod driver;
+pub mod history;
 pub mod hold;
 pub mod loader;
 pub mod protocol;
@@ -22,9 +23,11 @@ pub mod watch;
 pub mod writers;
 pub mod zone_files;
 
+mod look_up;
 mod origin;
 
 pub use driver::{Driver, Handle, Outcome, Settings};
+pub use history::Record;
 pub use loader::{Loader, Shrink, Taken};
 pub use scope::{Batch, Closed, Scope};
 pub use watch::Watched;

@@ -8,10 +8,13 @@
 //!
 //! Fields may be added: an absent one has its default, an unknown one is ignored.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::loader::Taken;
 use crate::fault::{Fault, Severity};
 
 /// Longest line that either side reads, in bytes; a longer one ends the connection.
@@ -22,7 +25,7 @@ pub const MAX_FAULTS: usize = 1_000;
 
 /// What a client asks of the running server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verb", rename_all = "lowercase")]
+#[serde(tag = "verb", rename_all = "kebab-case")]
 pub enum Request {
     /// Look at every watched file again.
     Reload {
@@ -36,10 +39,34 @@ pub enum Request {
     },
     /// What is being served.
     Status,
+    /// Every figure of the metrics page.
+    Stats,
+    /// What is known of one zone.
+    ZoneStatus {
+        /// Its origin, in master file form.
+        name: String,
+    },
+    /// The verdict for a name, and the records that it comes from.
+    Explain {
+        /// The name, in master file form.
+        name: String,
+    },
+    /// Log so much from now on, until the server ends.
+    LogLevel {
+        /// `error`, `warn`, `info`, `debug` or `trace`.
+        level: String,
+    },
+    /// Log every decision about a domain for a while.
+    Trace {
+        /// The domain, in master file form.
+        name: String,
+        /// For how long.
+        minutes: u32,
+    },
 }
 
 /// The server's one answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
     /// False where something was refused or the request could not be carried out.
     pub ok: bool,
@@ -57,6 +84,15 @@ pub struct Reply {
     /// The answer to [`Request::Status`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
+    /// The answer to [`Request::Stats`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stats: Vec<Figure>,
+    /// The answer to [`Request::ZoneStatus`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<ZoneStatus>,
+    /// The answer to [`Request::Explain`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explained: Option<Explained>,
 }
 
 /// What one reload changed.
@@ -81,12 +117,40 @@ pub struct Changes {
     pub took_ms: u64,
 }
 
-/// What is being served.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+impl Changes {
+    /// What was taken in, within how long.
+    pub fn of(taken: &Taken, took: Duration) -> Changes {
+        Changes {
+            zones_changed: (taken.zones_changed + taken.zones_removed) as u64,
+            zones_refused: taken.zones_refused as u64,
+            records_changed: taken.records_changed as u64,
+            files_refused: taken.files_refused.unwrap_or(0) as u64,
+            files_waiting: taken.files_waiting.unwrap_or(0) as u64,
+            opened: taken.opened as u64,
+            closed: taken.closed as u64,
+            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// What is being served. Instants are RFC 3339 in UTC.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Status {
     /// The server's own version.
     pub version: String,
+    /// The server's process.
+    pub pid: u32,
+    /// When it was started.
+    pub started: String,
+    /// Seconds since then.
+    pub uptime_seconds: u64,
+    /// False until zones and filings have been loaded: every query gets SERVFAIL.
+    pub ready: bool,
+    /// Queries answered since the start, over all transports.
+    pub queries: u64,
+    /// Queries a second, while this was asked.
+    pub queries_per_second: f64,
     /// Zones served.
     pub zones: u64,
     /// Zones that failed to load and have no last good version (SERVFAIL).
@@ -95,8 +159,150 @@ pub struct Status {
     pub records: u64,
     /// Hosted site domains that are blocked.
     pub blocked: u64,
+    /// Zones by verdict: `open`, `exempt`, or the reason code for which they are blocked.
+    pub verdicts: BTreeMap<String, u64>,
     /// Counts up by one with each state that is swapped in.
     pub generation: u64,
+    /// The last reload that did something.
+    pub last_reload: Option<LastReload>,
+    /// Zone files whose present version is refused; the last good one is served.
+    pub zones_refused: u64,
+    /// Filing files whose present version is refused; the last good one is in force.
+    pub files_refused: u64,
+    /// Filing files whose change waits for `beiand reload --accept-shrink`.
+    pub files_waiting: u64,
+    /// How much is logged.
+    pub log_level: String,
+    /// Domains whose decisions are being logged.
+    pub traces: Vec<TraceStatus>,
+}
+
+/// The last reload that did something.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LastReload {
+    /// When it was done.
+    pub at: String,
+    /// `start`, `command`, `files`, `poll` or `timer`.
+    pub cause: String,
+    /// `applied`, `refused` or `failed`.
+    pub end: String,
+    /// What it changed.
+    pub changes: Changes,
+}
+
+/// A domain whose decisions are being logged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TraceStatus {
+    /// The domain.
+    pub name: String,
+    /// When it ends.
+    pub until: String,
+}
+
+/// One figure of the metrics page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// Its name, as on the metrics page.
+    pub name: String,
+    /// Its labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// The figure.
+    pub value: f64,
+}
+
+/// What is known of one zone. Instants are RFC 3339 in UTC.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ZoneStatus {
+    /// Its origin.
+    pub name: String,
+    /// `served`, `failed` (there is a file, but never was a good one: SERVFAIL) or `unknown`.
+    pub state: ZoneState,
+    /// The serial number of the version in service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<u32>,
+    /// Its file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// When the version in service was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read: Option<String>,
+    /// The verdict: `open`, `exempt`, or a reason code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
+    /// Since when that holds, where the filing tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// When it changes by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_change: Option<String>,
+    /// Names of the zone have verdicts of their own.
+    pub has_scopes: bool,
+    /// Why the file's present version is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<WireFault>,
+}
+
+/// Whether a zone is served.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ZoneState {
+    /// It is.
+    Served,
+    /// Its file was never good: SERVFAIL.
+    Failed,
+    /// There is none of this origin: REFUSED, unless a zone above it has the name.
+    #[default]
+    Unknown,
+}
+
+/// The verdict for a name, and where it comes from. Instants are RFC 3339 in UTC.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Explained {
+    /// The name, in lower case.
+    pub name: String,
+    /// The instant that was decided at.
+    pub at: String,
+    /// Whether its website can be reached.
+    pub open: bool,
+    /// `open`, `exempt`, `not-required`, `not-hosted`, or the reason code.
+    pub verdict: String,
+    /// Since when that holds, where the filing tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// When it changes by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_change: Option<String>,
+    /// The site domain that the filings are looked up by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site_domain: Option<String>,
+    /// The origin of the zone that answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// That zone's file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// The filing records in force for the name.
+    pub records: Vec<RecordPlace>,
+}
+
+/// A filing record, and what it says on its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RecordPlace {
+    /// Its file.
+    pub file: PathBuf,
+    /// Its line there, from 1.
+    pub line: u32,
+    /// The name that it covers, where that is not the site domain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub covers: Option<String>,
+    /// The reason for which it does not open the domain; `open` where it does.
+    pub reason: String,
 }
 
 /// A [`Fault`] that can be read back.
@@ -136,6 +342,11 @@ impl Reply {
     /// The reply to a request that was not understood or could not be carried out.
     pub fn failure(message: impl Into<String>) -> Reply {
         Reply { message: message.into(), ..Reply::default() }
+    }
+
+    /// The reply to a request that was carried out.
+    pub fn success(message: impl Into<String>) -> Reply {
+        Reply { ok: true, message: message.into(), ..Reply::default() }
     }
 
     /// Adds faults, as many as a reply may hold.
@@ -206,6 +417,10 @@ mod tests {
             Request::Reload { wait: false, accept_shrink: false }
         );
         assert_eq!(from_line::<Request>(b"{\"verb\":\"status\"}").unwrap(), Request::Status);
+        assert_eq!(
+            from_line::<Request>(b"{\"verb\":\"zone-status\",\"name\":\"a.example\"}").unwrap(),
+            Request::ZoneStatus { name: "a.example".to_owned() }
+        );
         assert!(from_line::<Request>(b"{\"verb\":\"halt\"}\n").is_err());
     }
 

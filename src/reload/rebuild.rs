@@ -14,12 +14,13 @@ use hashbrown::HashTable;
 
 use super::hold;
 use super::loader::{Loader, Shrink, Taken};
+use super::protocol::{Explained, ZoneStatus};
 use super::read_zones::{Loaded, read_zones};
 use super::scope::{Closed, Scope};
 use super::watch::Watched;
 use super::writers::Writers;
 use super::zone_files::{ZoneFile, ZoneFiles};
-use crate::answer::Identity;
+use crate::answer::{Identity, Trace};
 use crate::fault::{Fault, Severity};
 use crate::feed::{self, Changed, Feed, FeedSettings, FilingStore, Hint, Moment, SiteKey};
 use crate::filing::{Instant, Verdict};
@@ -29,6 +30,9 @@ use crate::state::verdicts::{Judged, Rules, plain_text};
 use crate::state::{Phase, Shared, State};
 use crate::wire::Name;
 use crate::zone::{AddressClass, Builder, Column, Zone, ZoneId, ZoneSet};
+
+/// Domains whose decisions may be logged at a time.
+const MAX_TRACES: usize = 8;
 
 /// What the configuration says of zones, filings and the gate.
 #[derive(Clone, Debug)]
@@ -83,15 +87,15 @@ pub struct ReadAgain {
 
 /// Builds what is served, and keeps it in step with the files.
 pub struct Rebuild {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     read_settings: ReadSettings,
-    settings: Settings,
-    files: ZoneFiles,
+    pub(super) settings: Settings,
+    pub(super) files: ZoneFiles,
     writers: Writers,
     /// `None` until the first look at the filings.
-    feed: Option<Feed>,
+    pub(super) feed: Option<Feed>,
     no_filings: FilingStore,
-    zones: ZoneSet,
+    pub(super) zones: ZoneSet,
     gate: Arc<Gate>,
     /// The zones whose verdicts depend on a site domain's records.
     by_site: HashTable<(SiteKey, ZoneId)>,
@@ -101,7 +105,12 @@ pub struct Rebuild {
     has_zones: bool,
     told_waiting: Option<feed::WaitingShrink>,
     /// The zones whose file is refused as it stands, and the first reason.
-    refused: BTreeMap<Name, Fault>,
+    pub(super) refused: BTreeMap<Name, Fault>,
+    /// The filing files that are refused as they stand, and the first reason.
+    files_refused: BTreeMap<PathBuf, Fault>,
+    /// The filing files whose change waits for the operator.
+    files_waiting: Vec<Fault>,
+    traces: Vec<Arc<Trace>>,
     generation: u64,
 }
 
@@ -123,6 +132,9 @@ impl Rebuild {
             has_zones: false,
             told_waiting: None,
             refused: BTreeMap::new(),
+            files_refused: BTreeMap::new(),
+            files_waiting: Vec::new(),
+            traces: Vec::new(),
             generation: 0,
         }
     }
@@ -139,6 +151,7 @@ impl Rebuild {
             identity: Arc::clone(&self.settings.identity),
             records: self.store().len(),
             generation: self.generation,
+            traces: self.traces.clone(),
         });
     }
 
@@ -294,6 +307,7 @@ impl Rebuild {
                 Loaded::Gone => {}
                 Loaded::Zone { zone, faults, includes } => {
                     self.refused.remove(&file.origin);
+                    self.files.note_read(&file.origin, seconds(now));
                     taken.faults.extend(faults);
                     self.files.note_includes(&file.origin, &includes);
                     if current != Some(&zone) {
@@ -358,6 +372,7 @@ impl Rebuild {
                 change
             }
         };
+        self.note_files_refused(&change.refused, &change.faults);
         taken.faults.extend(change.faults);
         taken.files_refused = Some(change.refused.len());
         taken.look_again = change.look_again;
@@ -369,16 +384,27 @@ impl Rebuild {
         let waiting = change.waiting_shrink.as_ref();
         taken.files_waiting = Some(waiting.map_or(0, |waiting| waiting.files.len()));
         if change.waiting_shrink != self.told_waiting {
-            if let Some(waiting) = &change.waiting_shrink {
-                self.tell_waiting(waiting, taken);
-            }
+            self.files_waiting =
+                change.waiting_shrink.iter().flat_map(|waiting| self.waiting(waiting)).collect();
+            taken.faults.extend(self.files_waiting.iter().cloned());
             self.told_waiting = change.waiting_shrink;
         }
         change.changed
     }
 
-    /// Tells the operator loudly what would close (DESIGN 4).
-    fn tell_waiting(&self, waiting: &feed::WaitingShrink, taken: &mut Taken) {
+    /// Remembers what is wrong with each file that is refused, for as long as it is.
+    fn note_files_refused(&mut self, refused: &[PathBuf], faults: &[Fault]) {
+        self.files_refused.retain(|file, _| refused.contains(file));
+        for file in refused {
+            let told = faults.iter().find(|fault| fault.is_error() && fault.file == *file);
+            if let Some(fault) = told {
+                self.files_refused.insert(file.clone(), fault.clone());
+            }
+        }
+    }
+
+    /// What tells the operator loudly what would close (DESIGN 4), for each file.
+    fn waiting(&self, waiting: &feed::WaitingShrink) -> Vec<Fault> {
         let would_close: Vec<String> = waiting
             .sites
             .iter()
@@ -389,20 +415,16 @@ impl Rebuild {
             .collect();
         const SHOWN: usize = 20;
         let shown = would_close.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(" ");
-        for file in &waiting.files {
-            taken.faults.push(Fault::of_file(
-                Severity::Error,
-                file,
-                format!(
-                    "the change would drop {} of {} records, and may close {} hosted domains \
-                     ({shown}): it waits, and the last good data stays",
-                    waiting.records,
-                    waiting.of,
-                    would_close.len(),
-                ),
-                "if it is meant, take it in with `beiand reload --accept-shrink`",
-            ));
-        }
+        let problem = format!(
+            "the change would drop {} of {} records, and may close {} hosted domains ({shown}): it \
+             waits, and the last good data stays",
+            waiting.records,
+            waiting.of,
+            would_close.len(),
+        );
+        let remedy = "if it is meant, take it in with `beiand reload --accept-shrink`";
+        let fault = |file| Fault::of_file(Severity::Error, file, problem.clone(), remedy);
+        waiting.files.iter().map(fault).collect()
     }
 
     fn zones_of(&self, site: SiteKey) -> impl Iterator<Item = ZoneId> {
@@ -541,13 +563,15 @@ impl Loader for Rebuild {
 
     fn due(&mut self, now: Instant) -> Taken {
         let mut taken = Taken::default();
-        let at = u32::try_from(now.0).unwrap_or(u32::MAX);
+        let at = seconds(now);
         let mut ids = BTreeSet::new();
         while let Some(&(instant, id)) = self.due.first().filter(|(instant, _)| *instant <= at) {
             self.due.remove(&(instant, id));
             ids.insert(id);
         }
-        if self.judge_each(ids, now, &mut taken) {
+        let traces = self.traces.len();
+        self.traces.retain(|trace| trace.until() > at);
+        if self.judge_each(ids, now, &mut taken) || self.traces.len() < traces {
             self.publish();
         }
         taken
@@ -557,7 +581,40 @@ impl Loader for Rebuild {
         self.refused.values().cloned().collect()
     }
 
-    fn next_due(&self) -> Option<Instant> {
-        self.due.first().map(|&(instant, _)| Instant(i64::from(instant)))
+    fn filings_refused(&self) -> Vec<Fault> {
+        self.files_refused.values().chain(&self.files_waiting).cloned().collect()
     }
+
+    fn zone_status(&self, origin: &Name) -> ZoneStatus {
+        self.zone_status_of(origin)
+    }
+
+    fn explain(&self, name: &Name, now: Instant) -> Explained {
+        self.explained(name, now)
+    }
+
+    fn trace(&mut self, name: &Name, minutes: u32, now: Instant) -> Result<(), String> {
+        let until = seconds(now).saturating_add(minutes.saturating_mul(60));
+        let trace = Trace::new(name, until);
+        self.traces.retain(|other| other.name() != trace.name());
+        if self.traces.len() >= MAX_TRACES {
+            return Err(format!("{MAX_TRACES} domains are traced already; wait until one ends"));
+        }
+        if minutes > 0 {
+            self.traces.push(Arc::new(trace));
+        }
+        self.publish();
+        Ok(())
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let verdicts = self.due.first().map(|&(instant, _)| instant);
+        let traces = self.traces.iter().map(|trace| trace.until()).min();
+        verdicts.into_iter().chain(traces).min().map(|instant| Instant(i64::from(instant)))
+    }
+}
+
+/// Seconds after 1970, as verdicts and traces have them.
+fn seconds(instant: Instant) -> u32 {
+    u32::try_from(instant.0).unwrap_or(u32::MAX)
 }

@@ -128,6 +128,8 @@ struct Place {
     folder: FolderId,
     /// The scan that last saw the file here.
     seen_in: u32,
+    /// When the version in service was read, in seconds after 1970; 0 for never.
+    read_at: u32,
 }
 
 #[derive(Debug)]
@@ -228,6 +230,18 @@ impl ZoneFiles {
     /// many zones there are; a folder costs its own files and one pass over the bookkeeping.
     pub fn scan(&mut self, scope: &Scope, closed: &[Closed]) -> ZoneFileChanges {
         self.scan_at(scope, closed, Instant::now(), SystemTime::now())
+    }
+
+    /// Remembers that the zone's file was read whole, in seconds after 1970.
+    pub fn note_read(&mut self, origin: &Name, at: u32) {
+        if let Some(place) = self.zones.get_mut(origin) {
+            place.read_at = at;
+        }
+    }
+
+    /// When the zone's file was last read whole, in seconds after 1970; 0 for never.
+    pub fn read_at(&self, origin: &Name) -> u32 {
+        self.zones.get(origin).map_or(0, |place| place.read_at)
     }
 
     /// Remembers which files the zone `origin` includes, in place of what was remembered before,
@@ -557,9 +571,10 @@ impl ZoneFiles {
         } else {
             self.unusual_names.insert(origin.clone(), name.into());
         }
+        let read_at = self.read_at(origin);
         self.zones.insert(
             origin.clone(),
-            Place { fingerprint, folder, seen_in: self.scan.wrapping_sub(1) },
+            Place { fingerprint, folder, seen_in: self.scan.wrapping_sub(1), read_at },
         );
     }
 

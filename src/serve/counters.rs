@@ -7,6 +7,7 @@ use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::qtype::QtypeGroup;
 use crate::answer::{Outcome, Reply};
 use crate::filing::Reason;
 
@@ -38,6 +39,11 @@ impl Protocol {
         Protocol::Http3,
     ];
 
+    /// Whether its connections come through our own acceptor, which counts them.
+    pub fn has_counted_connections(self) -> bool {
+        matches!(self, Protocol::Tcp | Protocol::Tls | Protocol::Https)
+    }
+
     /// The label in logs and metrics.
     pub fn name(self) -> &'static str {
         match self {
@@ -54,49 +60,72 @@ impl Protocol {
 /// Length of [`Counts::rcodes`]: RCODE 0 to 23 (BADCOOKIE), and one slot for all above.
 pub const RCODE_SLOTS: usize = 25;
 const REASONS: usize = Reason::ALL.len();
+const QTYPES: usize = QtypeGroup::ALL.len();
 
 /// What was counted over one protocol, or over all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Messages received, well-formed or not.
-    pub queries: u64,
-    /// Replies handed to the system for sending.
-    pub replies: u64,
-    /// Messages that deserve no reply: responses, fragments of a header, from port 0, oversized.
-    pub dropped: u64,
-    /// Replies that the system did not take.
-    pub unsent: u64,
+    /// Messages received, well-formed or not, by [`QtypeGroup`].
+    by_qtype: [u64; QTYPES],
     /// Replies by extended RCODE; the last slot is for every code above those listed.
     pub rcodes: [u64; RCODE_SLOTS],
     /// Replies that the gate changed (or, observing, would have), by the number of the reason.
     blocked: [u64; REASONS + 1],
+    /// Messages that deserve no reply: responses, fragments of a header, from port 0, oversized.
+    pub dropped: u64,
+    /// Replies that the system did not take; they are among [`Counts::rcodes`].
+    pub unsent: u64,
+    /// Replies with the TC bit: the client is to ask again over TCP.
+    pub truncated: u64,
     /// Connections accepted and served.
     pub connections: u64,
+    /// Connections served that have ended.
+    pub connections_ended: u64,
     /// Connections closed at once, or in favour of a new one, because of a limit.
     pub connections_over_limit: u64,
 }
 
 impl Counts {
+    /// Messages received, well-formed or not.
+    pub fn queries(&self) -> u64 {
+        self.by_qtype.iter().sum()
+    }
+
+    /// Messages received that asked for a type of this group.
+    pub fn queries_for(&self, group: QtypeGroup) -> u64 {
+        self.by_qtype[group as usize]
+    }
+
+    /// Replies handed to the system for sending, and taken by it.
+    pub fn replies(&self) -> u64 {
+        self.rcodes.iter().sum::<u64>().saturating_sub(self.unsent)
+    }
+
     /// Replies that the gate changed (or, observing, would have) for this reason.
     pub fn blocked(&self, reason: Reason) -> u64 {
         self.blocked.get(reason as usize).copied().unwrap_or(0)
+    }
+
+    /// Connections open now. The counts are read one by one, so it may be off by a few.
+    pub fn open_connections(&self) -> u64 {
+        self.connections.saturating_sub(self.connections_ended)
     }
 }
 
 impl AddAssign<&Counts> for Counts {
     fn add_assign(&mut self, other: &Counts) {
-        self.queries += other.queries;
-        self.replies += other.replies;
+        fn add<const N: usize>(sums: &mut [u64; N], more: &[u64; N]) {
+            sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+        }
+        add(&mut self.by_qtype, &other.by_qtype);
+        add(&mut self.rcodes, &other.rcodes);
+        add(&mut self.blocked, &other.blocked);
         self.dropped += other.dropped;
         self.unsent += other.unsent;
+        self.truncated += other.truncated;
         self.connections += other.connections;
+        self.connections_ended += other.connections_ended;
         self.connections_over_limit += other.connections_over_limit;
-        for (sum, more) in self.rcodes.iter_mut().zip(other.rcodes) {
-            *sum += more;
-        }
-        for (sum, more) in self.blocked.iter_mut().zip(other.blocked) {
-            *sum += more;
-        }
     }
 }
 
@@ -139,39 +168,44 @@ impl Cell {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(super) struct Slot {
-    queries: Cell,
-    replies: Cell,
-    dropped: Cell,
-    unsent: Cell,
-    connections: Cell,
-    connections_over_limit: Cell,
+    by_qtype: [Cell; QTYPES],
     rcodes: [Cell; RCODE_SLOTS],
     blocked: [Cell; REASONS + 1],
+    dropped: Cell,
+    unsent: Cell,
+    truncated: Cell,
+    connections: Cell,
+    connections_ended: Cell,
+    connections_over_limit: Cell,
 }
 
 impl Slot {
     /// One message in, and what became of it; the reply may yet turn out [`Slot::unsent`].
     pub(super) fn count(&self, outcome: &Outcome) {
-        self.queries.add(1);
         match outcome {
-            Outcome::Drop => self.dropped.add(1),
+            Outcome::Drop => {
+                self.by_qtype[QtypeGroup::None as usize].add(1);
+                self.dropped.add(1);
+            }
             Outcome::Reply(reply) => self.count_reply(reply),
         }
     }
 
     fn count_reply(&self, reply: &Reply) {
-        self.replies.add(1);
+        self.by_qtype[QtypeGroup::of(reply.qtype) as usize].add(1);
         if let Some(cell) = self.rcodes.get(usize::from(reply.rcode)).or(self.rcodes.last()) {
             cell.add(1);
         }
         if let Some(cell) = reply.blocked.and_then(|reason| self.blocked.get(reason as usize)) {
             cell.add(1);
         }
+        if reply.is_truncated {
+            self.truncated.add(1);
+        }
     }
 
     /// Replies counted already that the system did not take.
     pub(super) fn unsent(&self, replies: u64) {
-        self.replies.add(replies.wrapping_neg());
         self.unsent.add(replies);
     }
 
@@ -179,18 +213,27 @@ impl Slot {
         self.connections.add(1);
     }
 
+    pub(super) fn connection_ended(&self) {
+        self.connections_ended.add(1);
+    }
+
     pub(super) fn connection_over_limit(&self) {
         self.connections_over_limit.add(1);
     }
 
     fn read(&self) -> Counts {
+        fn read<const N: usize>(cells: &[Cell; N]) -> [u64; N] {
+            std::array::from_fn(|at| cells[at].get())
+        }
         Counts {
-            queries: self.queries.get(),
-            replies: self.replies.get(),
+            by_qtype: read(&self.by_qtype),
+            rcodes: read(&self.rcodes),
+            blocked: read(&self.blocked),
             dropped: self.dropped.get(),
             unsent: self.unsent.get(),
-            rcodes: std::array::from_fn(|i| self.rcodes[i].get()),
-            blocked: std::array::from_fn(|i| self.blocked[i].get()),
+            truncated: self.truncated.get(),
+            // Ended before begun, so that no connection ends that had not begun.
+            connections_ended: self.connections_ended.get(),
             connections: self.connections.get(),
             connections_over_limit: self.connections_over_limit.get(),
         }
@@ -218,6 +261,21 @@ impl Registry {
     }
 }
 
+/// Reads the counters of a running server, from any thread.
+#[derive(Clone, Debug)]
+pub struct Counting(Arc<Registry>);
+
+impl Counting {
+    pub(super) fn of(registry: &Arc<Registry>) -> Counting {
+        Counting(Arc::clone(registry))
+    }
+
+    /// What was counted since the start, summed over all threads.
+    pub fn sum(&self) -> Counters {
+        self.0.sum()
+    }
+}
+
 thread_local! {
     static HERE: OnceCell<[Arc<Slot>; Protocol::ALL.len()]> = const { OnceCell::new() };
 }
@@ -241,9 +299,11 @@ pub(super) fn here(protocol: Protocol, count: impl FnOnce(&Slot)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Rtype;
 
     fn reply(rcode: u16, blocked: Option<Reason>) -> Outcome {
-        Outcome::Reply(Reply { len: 12, rcode, blocked })
+        let qtype = Some(Rtype::A);
+        Outcome::Reply(Reply { len: 12, rcode, qtype, is_truncated: rcode == 3, blocked })
     }
 
     #[test]
@@ -259,12 +319,14 @@ mod tests {
 
         let sum = registry.sum();
         let udp = sum.by_protocol(Protocol::Udp);
-        assert_eq!((udp.queries, udp.replies, udp.dropped), (4, 3, 1));
+        assert_eq!((udp.queries(), udp.replies(), udp.dropped), (4, 3, 1));
+        assert_eq!((udp.queries_for(QtypeGroup::A), udp.truncated), (3, 1));
+        assert_eq!(udp.queries_for(QtypeGroup::None), 1);
         assert_eq!((udp.rcodes[0], udp.rcodes[3]), (2, 1));
         assert_eq!(udp.blocked(Reason::NoFiling), 2);
         assert_eq!(udp.blocked(Reason::ForumProvince), 0);
         assert_eq!(sum.by_protocol(Protocol::Tcp).blocked(Reason::ForumProvince), 1);
-        assert_eq!(sum.total().queries, 5);
+        assert_eq!(sum.total().queries(), 5);
         assert_eq!(sum.total().rcodes[5], 1);
     }
 
@@ -285,7 +347,7 @@ mod tests {
         slot.count(&reply(0, None));
         slot.unsent(1);
         let counts = slot.read();
-        assert_eq!((counts.queries, counts.replies, counts.unsent), (2, 1, 1));
+        assert_eq!((counts.queries(), counts.replies(), counts.unsent), (2, 1, 1));
     }
 
     #[test]

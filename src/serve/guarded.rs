@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::counters::{self, Protocol};
+use super::traced;
 use crate::answer::{Context, MAX_MESSAGE, Outcome, Reply, answer};
 use crate::state::{Shared, State};
 
@@ -38,7 +39,11 @@ pub(super) fn answer_guarded(
     query: &[u8],
     out: &mut [u8],
 ) -> Outcome {
-    guard(query, out, |query, out| answer(state, context, query, out))
+    let outcome = guard(query, out, |query, out| answer(state, context, query, out));
+    if !state.traces.is_empty() {
+        traced::log(state, context, query, &outcome);
+    }
+    outcome
 }
 
 fn guard(
@@ -61,7 +66,13 @@ fn reply_server_failure(query: &[u8], out: &mut [u8]) -> Outcome {
         return Outcome::Drop;
     };
     *start = header;
-    Outcome::Reply(Reply { len: header.len(), rcode: SERVFAIL.into(), blocked: None })
+    Outcome::Reply(Reply {
+        len: header.len(),
+        rcode: SERVFAIL.into(),
+        qtype: None,
+        is_truncated: false,
+        blocked: None,
+    })
 }
 
 const SERVFAIL: u8 = 2;
@@ -94,7 +105,7 @@ mod tests {
     fn a_panic_becomes_servfail_with_the_query_id() {
         let mut out = [0xff; 64];
         let outcome = guard(&QUERY, &mut out, |_, _| panic!("for the test"));
-        assert_eq!(outcome, Outcome::Reply(Reply { len: 12, rcode: 2, blocked: None }));
+        assert!(matches!(outcome, Outcome::Reply(Reply { len: 12, rcode: 2, .. })));
         assert_eq!(out[..12], [0xab, 0xcd, 0x81, 0x02, 0, 0, 0, 0, 0, 0, 0, 0]);
     }
 
@@ -107,8 +118,14 @@ mod tests {
     #[test]
     fn a_reply_longer_than_its_buffer_becomes_servfail() {
         let outcome = guard(&QUERY, &mut [0; 64], |_, _| {
-            Outcome::Reply(Reply { len: 65, rcode: 0, blocked: None })
+            Outcome::Reply(Reply {
+                len: 65,
+                rcode: 0,
+                qtype: None,
+                is_truncated: false,
+                blocked: None,
+            })
         });
-        assert_eq!(outcome, Outcome::Reply(Reply { len: 12, rcode: 2, blocked: None }));
+        assert!(matches!(outcome, Outcome::Reply(Reply { len: 12, rcode: 2, .. })));
     }
 }

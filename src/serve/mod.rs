@@ -6,6 +6,7 @@
 //! | `tcp` | TCP, DNS over TLS and over HTTPS: our own acceptor with limits, pipelining, timeouts |
 //! | `quic`, `bridge` | DNS over QUIC and over HTTP/3 on hickory-server; experimental |
 //! | `tls` | the certificate of all that is encrypted, and its renewal |
+//! | `http` | HTTP/1.1 with limits, for pages of our own; no queries |
 //!
 //! A transport knows sockets, frames and limits. What a query means and what is replied is
 //! [`crate::answer`]'s alone, so that every transport gives the same answers.
@@ -17,10 +18,13 @@ mod bind;
 mod bridge;
 mod counters;
 mod guarded;
+pub mod http;
+mod qtype;
 mod quic;
 mod settings;
 mod tcp;
 mod tls;
+mod traced;
 mod udp;
 mod validity;
 
@@ -33,9 +37,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 pub use bind::{BindError, Bound, LocalAddrs, bind};
-pub use counters::{Counters, Counts, Protocol, RCODE_SLOTS};
+pub use counters::{Counters, Counting, Counts, Protocol, RCODE_SLOTS};
+pub use qtype::QtypeGroup;
 pub use settings::{CertificateFiles, EncryptedSettings, Settings, TcpSettings, UdpSettings};
 pub use tls::{Certificate, check_certificate};
+pub use traced::TARGET as TRACE_TARGET;
 
 use crate::state::Shared;
 use counters::Registry;
@@ -121,6 +127,11 @@ impl Running {
     /// What was counted since the start, summed over all threads.
     pub fn counters(&self) -> Counters {
         self.registry.sum()
+    }
+
+    /// For whoever asks for [`Running::counters`] later, and from elsewhere.
+    pub fn counting(&self) -> Counting {
+        Counting::of(&self.registry)
     }
 
     /// Stops within about `drain`: accepts nothing new, answers what stands in the socket buffers,

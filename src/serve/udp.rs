@@ -604,7 +604,7 @@ mod tests {
             assert_eq!(reply[1], id);
         }
         let counted = *registry.sum().by_protocol(Protocol::Udp);
-        assert_eq!((counted.queries, counted.replies, counted.unsent), (3, 2, 1));
+        assert_eq!((counted.queries(), counted.replies(), counted.unsent), (3, 2, 1));
     }
 
     #[test]

@@ -111,6 +111,11 @@ impl<'b> ReplyWriter<'b> {
         self.out[2] |= FLAG_TC;
     }
 
+    /// True where something was left out for want of room.
+    pub fn is_truncated(&self) -> bool {
+        self.out[2] & FLAG_TC != 0
+    }
+
     /// Takes back what was written since `position`, with its records.
     pub fn rewind(&mut self, position: usize, counts: [u16; 3]) {
         self.at = position;

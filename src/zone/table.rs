@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::block::Zone;
 use crate::filing::Verdict;
+use crate::region::Region;
 use crate::wire::{HashKey, HashedName, Name};
 
 /// Number of shards; a power of two. At a million zones a shard has about 250 of them.
@@ -37,6 +38,16 @@ impl Column {
             since: 0,
             next_change: 0,
             has_scopes: false,
+        }
+    }
+
+    /// The verdict where the addresses are in that region.
+    pub fn verdict_in(&self, region: Region) -> Verdict {
+        match (self.own, region) {
+            (Verdict::Exempt, _) => Verdict::Exempt,
+            (own, Region::Own) => own,
+            (_, Region::OtherMainland) => self.other_mainland,
+            (_, Region::Overseas) => Verdict::NotRequired,
         }
     }
 }

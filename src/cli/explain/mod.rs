@@ -167,12 +167,7 @@ impl Explainer {
         let place = found.entry.zone.locate(&name);
         let column = self.gate.column(found.entry, &name, &place);
         let region = self.gate.whereabouts(&table, found.entry, &name, &place, rtype).region;
-        let verdict = match (column.own, region) {
-            (Verdict::Exempt, _) => Verdict::Exempt,
-            (own, Region::Own) => own,
-            (_, Region::OtherMainland) => column.other_mainland,
-            (_, Region::Overseas) => Verdict::NotRequired,
-        };
+        let verdict = column.verdict_in(region);
         let target = match region {
             Region::OtherMainland => Target::OtherMainland,
             _ => Target::Own,
@@ -186,7 +181,7 @@ impl Explainer {
         };
         let instant =
             |seconds: u32| (seconds != 0).then(|| Instant(i64::from(seconds)).in_both_zones());
-        let by_filing = !matches!(verdict, Verdict::Exempt | Verdict::NotRequired);
+        let by_filing = verdict.is_by_filing();
         let apex = Name::from_wire(found.entry.zone.apex()).unwrap_or_else(Name::root);
         Ok(Explanation {
             name: asked.to_string(),

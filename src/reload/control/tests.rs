@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::super::driver::{Driver, Settings};
-use super::super::loader::Loader;
+use super::super::loader::Taken;
+use super::super::protocol::{Explained, ZoneStatus};
 use super::super::scope::{Closed, Scope};
 use super::super::watch::Watched;
 use super::*;
 use crate::fault::{Fault, Severity};
 use crate::filing::Instant as FilingInstant;
+use crate::wire::Name;
 
 struct Fixed {
     folder: PathBuf,
@@ -55,6 +57,22 @@ impl Loader for Fixed {
         Vec::new()
     }
 
+    fn filings_refused(&self) -> Vec<Fault> {
+        Vec::new()
+    }
+
+    fn zone_status(&self, origin: &Name) -> ZoneStatus {
+        ZoneStatus { name: origin.to_string(), ..ZoneStatus::default() }
+    }
+
+    fn explain(&self, name: &Name, _now: FilingInstant) -> Explained {
+        Explained { name: name.to_string(), ..Explained::default() }
+    }
+
+    fn trace(&mut self, _name: &Name, _minutes: u32, _now: FilingInstant) -> Result<(), String> {
+        Ok(())
+    }
+
     fn next_due(&self) -> Option<FilingInstant> {
         None
     }
@@ -80,7 +98,8 @@ impl Running {
         let driver = Driver::spawn(Settings::default(), Fixed { folder: temp.path().to_owned() })
             .expect("a thread");
         let socket = temp.path().join("control");
-        let server = Server::spawn(&socket, driver.clone(), status()).expect("a socket");
+        let server =
+            Server::spawn(&socket, &OWNER_ONLY, driver.clone(), Arc::new(Seven)).expect("a socket");
         Running { socket, driver, server: Some(server), temp }
     }
 
@@ -95,9 +114,24 @@ impl Running {
     }
 }
 
-fn status() -> TellStatus {
-    Arc::new(|| Status { zones: 7, ..Status::default() })
+/// Serves seven zones.
+struct Seven;
+
+impl Host for Seven {
+    fn status(&self) -> Status {
+        Status { zones: 7, ..Status::default() }
+    }
+
+    fn stats(&self) -> Vec<Figure> {
+        Vec::new()
+    }
+
+    fn set_log_level(&self, level: &str) -> Result<(), String> {
+        Err(format!("no {level} here"))
+    }
 }
+
+const OWNER_ONLY: Access = Access { mode: 0o600, group: None };
 
 #[test]
 fn a_reload_that_is_waited_for_tells_what_it_changed() {
@@ -141,17 +175,18 @@ fn the_socket_is_its_owners_alone_and_goes_with_the_server() {
 #[test]
 fn a_stale_socket_is_replaced_a_live_one_and_another_file_are_not() {
     let running = Running::new();
-    let second = Server::spawn(&running.socket, running.driver.clone(), status());
+    let second =
+        Server::spawn(&running.socket, &OWNER_ONLY, running.driver.clone(), Arc::new(Seven));
     assert!(matches!(second, Err(ControlError::InUse(_))));
 
     let stale = running.temp.path().join("stale");
     drop(UnixListener::bind(&stale).expect("bind"));
-    let replaced = Server::spawn(&stale, running.driver.clone(), status());
+    let replaced = Server::spawn(&stale, &OWNER_ONLY, running.driver.clone(), Arc::new(Seven));
     assert!(replaced.is_ok(), "{replaced:?}");
 
     let file = running.temp.path().join("file");
     fs::write(&file, "precious").expect("write");
-    let refused = Server::spawn(&file, running.driver.clone(), status());
+    let refused = Server::spawn(&file, &OWNER_ONLY, running.driver.clone(), Arc::new(Seven));
     assert!(matches!(refused, Err(ControlError::NotASocket(_))));
     assert_eq!(fs::read_to_string(&file).expect("read"), "precious");
 }

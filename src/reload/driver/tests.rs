@@ -10,11 +10,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
+use super::super::protocol::{Explained, ZoneStatus};
 use super::super::scope::Closed;
 use super::super::watch::Watched;
 use super::super::writers::Writers;
 use super::super::zone_files::ZoneFiles;
 use super::*;
+use crate::wire::Name;
 
 /// No test waits so long unless it fails.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -105,6 +107,22 @@ impl Loader for Noting {
 
     fn zones_refused(&self) -> Vec<Fault> {
         Vec::new()
+    }
+
+    fn filings_refused(&self) -> Vec<Fault> {
+        Vec::new()
+    }
+
+    fn zone_status(&self, origin: &Name) -> ZoneStatus {
+        ZoneStatus { name: origin.to_string(), ..ZoneStatus::default() }
+    }
+
+    fn explain(&self, name: &Name, _now: Instant) -> Explained {
+        Explained { name: name.to_string(), ..Explained::default() }
+    }
+
+    fn trace(&mut self, _name: &Name, _minutes: u32, _now: Instant) -> Result<(), String> {
+        Ok(())
     }
 
     fn next_due(&self) -> Option<Instant> {

@@ -191,6 +191,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        counters::here(self.entry.protocol, |slot| slot.connection_ended());
         let mut seats = self.table.lock();
         // An evicted connection's seat has been taken away already.
         seats.remove(self.id);

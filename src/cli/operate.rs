@@ -1,0 +1,242 @@
+//! What an operator asks of the running server over the control socket: `beiand status`, `stats`,
+//! `zones status`, `log-level`, `trace`, `explain --server`.
+//!
+//! Owns how the replies are laid out for people; `--json` shows them as they came.
+
+use std::io::{self, Write};
+
+use clap::builder::styling::Style;
+
+use super::control::{self, show_faults};
+use super::show::{ERROR, GOOD, PLACE, Show, WARNING, count};
+use super::{Exit, Failure};
+use crate::config::Config;
+use crate::filing::words;
+use crate::filing::{Instant, Reason, Verdict};
+use crate::reload::protocol::{Explained, Figure, Reply, Request, Status, ZoneState, ZoneStatus};
+
+/// Width of the column of labels.
+const LABEL: usize = 13;
+
+/// Asks, and shows the reply: as JSON, or to people by what it holds. A refusal in words is a
+/// failure.
+pub fn run(
+    config: &Config,
+    request: &Request,
+    show: &Show,
+    out: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let reply = control::ask_server(config, request)?;
+    let has_answer = reply.zone.is_some() || reply.explained.is_some();
+    if !reply.ok && !has_answer {
+        return Err(Failure::Other(reply.message));
+    }
+    control::write(&reply, show, out, for_people)?;
+    Ok(if reply.ok { Exit::Fine } else { Exit::No })
+}
+
+fn for_people(reply: &Reply, show: &Show, out: &mut dyn Write) -> io::Result<()> {
+    if let Some(status) = &reply.status {
+        write_status(status, reply, show, out)
+    } else if let Some(zone) = &reply.zone {
+        write_zone(zone, show, out)
+    } else if let Some(explained) = &reply.explained {
+        write_explained(explained, show, out)
+    } else if reply.stats.is_empty() {
+        writeln!(out, "{}", reply.message)
+    } else {
+        reply.stats.iter().try_for_each(|figure| write_figure(figure, out))
+    }
+}
+
+fn line(out: &mut dyn Write, label: &str, text: &str) -> io::Result<()> {
+    writeln!(out, "{label:LABEL$}{text}")
+}
+
+fn write_status(
+    status: &Status,
+    reply: &Reply,
+    show: &Show,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let (state, style) = match status.ready {
+        true => ("answering", GOOD),
+        false => ("not ready: zones and filings are not loaded, every query gets SERVFAIL", ERROR),
+    };
+    line(out, "beiand", &format!("{}, process {}", status.version, status.pid))?;
+    line(out, "state", &show.colour.paint(style, state))?;
+    let uptime = in_words(status.uptime_seconds);
+    line(out, "up", &format!("{uptime}, since {}", both_zones(&status.started)))?;
+    let queries = count(status.queries, "query").replace("querys", "queries");
+    line(out, "queries", &format!("{queries}, {}/s now", status.queries_per_second))?;
+    let zones = count(status.zones, "zone");
+    line(out, "zones", &format!("{zones}, {} failed", status.zones_failed))?;
+    for (code, zones) in &status.verdicts {
+        line(out, "", &show.colour.paint(style_of(code), &format!("{zones:>9} {code}")))?;
+    }
+    line(out, "filings", &count(status.records, "record"))?;
+    if let Some(last) = &status.last_reload {
+        line(out, "last reload", &format!("{} ({})", both_zones(&last.at), last.cause))?;
+        line(out, "", &format!("{}: {}", last.end, control::in_words(&last.changes)))?;
+    }
+    let refused = [
+        (status.zones_refused, "zone file", "refused; the last good one is served"),
+        (status.files_refused, "filing file", "refused; the last good one is in force"),
+        (status.files_waiting, "filing file", "waiting for beiand reload --accept-shrink"),
+    ];
+    for (number, of, what) in refused.iter().filter(|(number, ..)| *number > 0) {
+        let text = format!("{} {what}", count(*number, of));
+        line(out, "refused", &show.colour.paint(WARNING, &text))?;
+    }
+    line(out, "log level", &status.log_level)?;
+    for trace in &status.traces {
+        line(out, "tracing", &format!("{} until {}", trace.name, both_zones(&trace.until)))?;
+    }
+    show_faults(reply, show, out)
+}
+
+fn write_figure(figure: &Figure, out: &mut dyn Write) -> io::Result<()> {
+    let labels: Vec<String> =
+        figure.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    match labels.is_empty() {
+        true => writeln!(out, "{} {}", figure.name, figure.value),
+        false => writeln!(out, "{}{{{}}} {}", figure.name, labels.join(","), figure.value),
+    }
+}
+
+fn write_zone(zone: &ZoneStatus, show: &Show, out: &mut dyn Write) -> io::Result<()> {
+    let (state, style) = match zone.state {
+        ZoneState::Served => ("served", GOOD),
+        ZoneState::Failed => ("failed: its file was never good, queries get SERVFAIL", ERROR),
+        ZoneState::Unknown => ("unknown: no zone of this origin is served", ERROR),
+    };
+    line(out, "zone", &show.colour.paint(PLACE, &zone.name))?;
+    line(out, "state", &show.colour.paint(style, state))?;
+    if let Some(serial) = zone.serial {
+        line(out, "serial", &serial.to_string())?;
+    }
+    if let Some(file) = &zone.file {
+        line(out, "file", &file.display().to_string())?;
+    }
+    if let Some(read) = &zone.read {
+        line(out, "read", &both_zones(read))?;
+    }
+    if let Some(code) = &zone.verdict {
+        line(out, "verdict", &show.colour.paint(style_of(code), &verdict_in_words(code)))?;
+    }
+    write_instants(zone.since.as_deref(), zone.next_change.as_deref(), out)?;
+    if zone.has_scopes {
+        line(out, "", "some of its names have verdicts of their own: see beiand explain")?;
+    }
+    match &zone.refused {
+        Some(fault) => {
+            line(out, "refused", &show.colour.paint(WARNING, "the file as it stands:"))?;
+            show.faults(out, &[fault.clone().into()])
+        }
+        None => Ok(()),
+    }
+}
+
+fn write_explained(told: &Explained, show: &Show, out: &mut dyn Write) -> io::Result<()> {
+    line(out, "name", &show.colour.paint(PLACE, &told.name))?;
+    let verdict = verdict_in_words(&told.verdict);
+    line(out, "verdict", &show.colour.paint(style_of(&told.verdict), &verdict))?;
+    if let Some(words) = words_of(&told.verdict) {
+        line(out, "", words.chinese.sentence)?;
+        line(out, "", words.english.sentence)?;
+        line(out, "to do", words.chinese.remedy)?;
+        line(out, "", words.english.remedy)?;
+    }
+    write_instants(told.since.as_deref(), told.next_change.as_deref(), out)?;
+    line(out, "as of", &both_zones(&told.at))?;
+    if let Some(site) = &told.site_domain {
+        line(out, "site domain", site)?;
+    }
+    if let Some((zone, file)) = told.zone.as_ref().zip(told.file.as_ref()) {
+        line(out, "zone", &format!("{zone} from {}", file.display()))?;
+    }
+    if told.records.is_empty() {
+        line(out, "records", "none")?;
+    }
+    for (index, record) in told.records.iter().enumerate() {
+        let label = if index == 0 { "records" } else { "" };
+        let place = format!("{}:{}", record.file.display(), record.line);
+        let reason = show.colour.paint(style_of(&record.reason), &record.reason);
+        line(out, label, &format!("{} {reason}", show.colour.paint(PLACE, &place)))?;
+        if let Some(covers) = &record.covers {
+            line(out, "", &format!("  covers {covers} and what is below"))?;
+        }
+    }
+    Ok(())
+}
+
+fn write_instants(since: Option<&str>, next: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
+    let instants = [("since", since), ("next change", next)];
+    instants.iter().try_for_each(|(label, instant)| match instant {
+        Some(instant) => line(out, label, &both_zones(instant)),
+        None => Ok(()),
+    })
+}
+
+/// The verdict of a code; none where a server of another version has more of them, and for names
+/// that are not hosted.
+fn verdict_of(code: &str) -> Option<Verdict> {
+    let unblocked = [Verdict::Open, Verdict::Exempt, Verdict::NotRequired];
+    let blocked = Reason::ALL.into_iter().map(Verdict::Blocked);
+    unblocked.into_iter().chain(blocked).find(|verdict| verdict.code() == code)
+}
+
+fn words_of(code: &str) -> Option<words::Words> {
+    match code {
+        "not-hosted" => Some(words::NOT_HOSTED),
+        code => verdict_of(code).map(words::of_verdict),
+    }
+}
+
+fn style_of(code: &str) -> Style {
+    if verdict_of(code).is_some_and(Verdict::is_open) { GOOD } else { ERROR }
+}
+
+fn verdict_in_words(code: &str) -> String {
+    match verdict_of(code) {
+        Some(Verdict::Open) => "open".to_owned(),
+        Some(verdict) if verdict.is_open() => format!("open ({code})"),
+        _ => format!("blocked ({code})"),
+    }
+}
+
+/// An instant of the protocol, for people here and there; as it came where it is none.
+fn both_zones(instant: &str) -> String {
+    Instant::parse(instant).map_or_else(|_| instant.to_owned(), Instant::in_both_zones)
+}
+
+/// `3 days 4 h`, `4 h 5 min`, `5 min 6 s`, `6 s`.
+fn in_words(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, ..) => format!("{hours} h {} min", minutes % 60),
+        (days, hours, _) => format!("{} {} h", count(days, "day"), hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_told_in_its_two_greatest_units() {
+        let told = [59, 60, 3_661, 90_000].map(in_words);
+        assert_eq!(told, ["59 s", "1 min 0 s", "1 h 1 min", "1 day 1 h"]);
+    }
+
+    #[test]
+    fn every_verdict_is_known_by_its_code() {
+        for reason in Reason::ALL {
+            assert_eq!(verdict_of(reason.code()), Some(Verdict::Blocked(reason)));
+            assert!(words_of(reason.code()).is_some());
+        }
+        assert!(words_of("not-hosted").is_some() && words_of("of-tomorrow").is_none());
+    }
+}
