@@ -13,7 +13,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Exit, Failure, limits, logging, privileges, service, settings};
 use crate::answer::cookie::CookieSecret;
-use crate::config::{Config, Server};
+use crate::config::Config;
+use crate::notice::{self, Look, LookInUse};
 use crate::reload::protocol::Status;
 use crate::reload::rebuild::{ReadSettings, Rebuild};
 use crate::reload::{self, Driver, control};
@@ -38,11 +39,13 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
         pid = std::process::id(),
         "starting"
     );
-    allow_open_files(&config.server);
+    allow_open_files(config);
     let secret = CookieSecret::default();
     let settings = settings::rebuild(config, secret).map_err(Failure::Config)?;
+    let look = Arc::new(LookInUse::new(notice_look(config)?));
     let bound = serve::bind(&transport_settings(config))?;
-    log_addresses(bound.local_addrs());
+    let (notice_listeners, notice_addresses) = serve::bind_listeners(&config.notice.listen)?;
+    log_addresses(bound.local_addrs(), &notice_addresses);
     // Before any thread is started, so that all of them are bound by it.
     if let Some(user) = &config.server.user {
         privileges::become_user(user, config.server.group.as_deref())?;
@@ -52,11 +55,25 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
     let mut signals = Signals::install()?;
     let shared = Arc::new(Shared::new(State::default()));
     let running = bound.run(Arc::clone(&shared)).map_err(Failure::io("starting the threads"))?;
-    let read_settings = settings_reader(config.clone(), secret);
+    let read_settings = settings_reader(config.clone(), secret, Arc::clone(&look));
     let rebuild = Rebuild::new(Arc::clone(&shared), settings, read_settings);
     let driver = Driver::spawn(driver_settings(config), rebuild)
         .map_err(Failure::io("starting the reload thread"))?;
     let control = listen_for_control(config, &driver, &shared);
+    let notice = match running.runtime() {
+        Some(runtime) => Some(
+            notice::serve(
+                runtime,
+                notice_listeners,
+                notice_limits(config),
+                Arc::clone(&shared),
+                look,
+                find_record(driver.clone()),
+            )
+            .map_err(Failure::io("starting the notice page"))?,
+        ),
+        None => None,
+    };
     tell_when_ready(driver.clone(), Arc::clone(&shared))?;
     loop {
         match signals.wait() {
@@ -75,6 +92,7 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
     signals.let_the_next_one_kill();
     service::stopping();
     drop(control);
+    drop(notice);
     driver.stop();
     running.stop(DRAIN);
     tracing::info!("stopped");
@@ -82,7 +100,11 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
 }
 
 /// Reads the configuration again; what can only change with a restart is told, and left.
-fn settings_reader(started_with: Config, secret: CookieSecret) -> ReadSettings {
+fn settings_reader(
+    started_with: Config,
+    secret: CookieSecret,
+    look: Arc<LookInUse>,
+) -> ReadSettings {
     let mut told: Vec<&'static str> = Vec::new();
     Box::new(move || {
         let config = Config::load(&started_with.file)?;
@@ -95,7 +117,32 @@ fn settings_reader(started_with: Config, secret: CookieSecret) -> ReadSettings {
         }
         let mut config = config;
         config.server = started_with.server.clone();
-        settings::rebuild(&config, secret)
+        let new_look = Look::load(&settings::notice(&config), &config.file)?;
+        let settings = settings::rebuild(&config, secret)?;
+        look.set(new_look);
+        Ok(settings)
+    })
+}
+
+fn notice_look(config: &Config) -> Result<Look, Failure> {
+    Look::load(&settings::notice(config), &config.file).map_err(Failure::Config)
+}
+
+fn notice_limits(config: &Config) -> notice::Limits {
+    let notice = &config.notice;
+    notice::Limits {
+        max_connections: notice.max_connections,
+        max_connections_per_client: notice.max_connections_per_client,
+        timeout: notice.timeout,
+    }
+}
+
+/// The thread that takes in changes owns the filings; while it is at a long one, the notice page
+/// does without.
+fn find_record(driver: reload::Handle) -> notice::FindRecord {
+    const PATIENCE: Duration = Duration::from_millis(250);
+    Arc::new(move |asked| {
+        driver.record_shown(asked).recv_timeout(PATIENCE).map_err(|_| notice::Busy)
     })
 }
 
@@ -230,12 +277,13 @@ fn look_for_ipv6_loopback() -> Loopback {
     }
 }
 
-fn log_addresses(addresses: &LocalAddrs) {
+fn log_addresses(addresses: &LocalAddrs, notice: &Vec<SocketAddr>) {
     let by_transport = [
         ("udp", &addresses.udp),
         ("tcp", &addresses.tcp),
         ("tls", &addresses.tls),
         ("https", &addresses.https),
+        ("notice", notice),
     ];
     for (transport, addresses) in by_transport {
         for address in addresses {
@@ -244,15 +292,17 @@ fn log_addresses(addresses: &LocalAddrs) {
     }
 }
 
-/// Files that the server holds open beside its TCP connections, generously.
+/// Files that the server holds open beside its connections, generously.
 const OTHER_FILES: u64 = 256;
 
 /// Raises the limit of open files, and tells when it is too low for the configured connections.
-fn allow_open_files(server: &Server) {
-    let needed = server.tcp_max_connections as u64 + OTHER_FILES;
+fn allow_open_files(config: &Config) {
+    let notice_connections =
+        if config.notice.listen.is_empty() { 0 } else { config.notice.max_connections };
+    let needed = (config.server.tcp_max_connections + notice_connections) as u64 + OTHER_FILES;
     match limits::raise_open_files() {
         Ok(limit) if limit < needed => {
-            tracing::warn!(limit, needed, "too few open files for tcp_max_connections");
+            tracing::warn!(limit, needed, "too few open files for the configured connections");
         }
         Ok(limit) => tracing::debug!(limit, "open files"),
         Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),

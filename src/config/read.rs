@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::notice;
 use super::reader::{Document, Key, Span};
 use super::values::{
     Problem, parse_address, parse_character_string, parse_cookie_secret, parse_domain,
@@ -47,6 +48,7 @@ fn config(document: &mut Document<'_>, file: &Path) -> Config {
     let server = server(document, folder, &mut listening);
     let tls = tls(document, folder, &mut listening);
     let https = https(document, &mut listening);
+    let notice = notice::read(document, folder, &mut listening);
     listening.report_duplicates(document);
     report_missing_certificate(document, &tls, &https);
     Config {
@@ -57,6 +59,7 @@ fn config(document: &mut Document<'_>, file: &Path) -> Config {
         zones: zones(document, folder),
         filings: filings(document, folder),
         gate: gate(document),
+        notice,
         regions: regions(document, folder),
         log: log(document),
         control: control(document, folder),
@@ -337,10 +340,10 @@ fn control(document: &mut Document<'_>, folder: &Path) -> Control {
 
 /// The addresses of every section, to find two that are the same: the second could not be bound.
 #[derive(Default)]
-struct Listening(Vec<(SocketAddr, Span)>);
+pub(super) struct Listening(Vec<(SocketAddr, Span)>);
 
 impl Listening {
-    fn add(&mut self, list: Vec<(SocketAddr, Span)>) -> Vec<SocketAddr> {
+    pub(super) fn add(&mut self, list: Vec<(SocketAddr, Span)>) -> Vec<SocketAddr> {
         self.0.extend(list.iter().cloned());
         values(Some(list))
     }
@@ -363,7 +366,7 @@ fn values<T>(list: Option<Vec<(T, Span)>>) -> Vec<T> {
 }
 
 /// A path, relative to the configuration's folder.
-fn path(document: &mut Document<'_>, key: Key, folder: &Path) -> Option<PathBuf> {
+pub(super) fn path(document: &mut Document<'_>, key: Key, folder: &Path) -> Option<PathBuf> {
     document.text(key, parse_filled).map(|path| folder.join(path))
 }
 
@@ -391,6 +394,6 @@ fn ede(document: &mut Document<'_>, key: Key, default: u16) -> u16 {
 }
 
 /// A number whose range was checked to fit.
-fn small(number: u64) -> usize {
+pub(super) fn small(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

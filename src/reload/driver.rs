@@ -19,6 +19,7 @@ use super::loader::{Loader, Shrink, Taken};
 use super::scope::{Batch, Closed, Scope};
 use super::watch::{Mode, Watch};
 use crate::fault::{Fault, Severity};
+use crate::feed::{AskedRecord, FoundRecord};
 use crate::filing::Instant;
 
 /// The longest poll interval while file events cannot be had, even for a poll that is set off.
@@ -182,6 +183,7 @@ impl<L: Loader + 'static> Driver<L> {
             if mail.stop {
                 break;
             }
+            self.answer_asked(&mail.asked);
             // The Loader's panics are caught nearer to it; this one would be a defect of ours,
             // and still no reason to take in no change any more.
             if catch_unwind(AssertUnwindSafe(|| self.turn(mail))).is_err() {
@@ -339,6 +341,15 @@ impl<L: Loader + 'static> Driver<L> {
         catch_unwind(AssertUnwindSafe(|| self.loader.next_due())).unwrap_or(None)
     }
 
+    fn answer_asked(&mut self, asked: &[(AskedRecord, Sender<Option<FoundRecord>>)]) {
+        let now = self.settings.clock.now();
+        for (asked, reply) in asked {
+            let shown = catch_unwind(AssertUnwindSafe(|| self.loader.record_shown(asked, now)));
+            // Who asked may have given up waiting.
+            let _ = reply.send(shown.unwrap_or(None));
+        }
+    }
+
     fn answer_waiting(&mut self) {
         let again = &self.again;
         let settled = [again.config, again.filings, again.zones].iter().all(Option::is_none);
@@ -475,6 +486,18 @@ impl Handle {
         outcome
     }
 
+    /// Asks for the record that a verdict shows; the answer comes once the reload that is under way,
+    /// if there is one, is done.
+    pub fn record_shown(&self, asked: AskedRecord) -> Receiver<Option<FoundRecord>> {
+        let (reply, shown) = mpsc::channel();
+        self.inbox.put(|mail| {
+            if !mail.stop {
+                mail.asked.push((asked, reply));
+            }
+        });
+        shown
+    }
+
     /// Ends the thread and waits for it; a call of the Loader that is under way is finished.
     pub fn stop(&self) {
         self.inbox.put(|mail| mail.stop = true);
@@ -494,6 +517,7 @@ impl Drop for Closing {
         self.0.put(|mail| {
             mail.stop = true;
             mail.reloads.clear();
+            mail.asked.clear();
         });
     }
 }
@@ -510,6 +534,7 @@ struct Mail {
     events: bool,
     rescan: bool,
     reloads: Vec<(Shrink, Sender<Outcome>)>,
+    asked: Vec<(AskedRecord, Sender<Option<FoundRecord>>)>,
     started: bool,
     stop: bool,
 }
@@ -522,8 +547,10 @@ impl Inbox {
 
     /// What has come; after `at_most` perhaps nothing.
     fn wait(&self, at_most: Duration) -> Mail {
-        let nothing =
-            |mail: &mut Mail| !mail.events && !mail.rescan && !mail.stop && mail.reloads.is_empty();
+        let nothing = |mail: &mut Mail| {
+            let is_asked = !mail.reloads.is_empty() || !mail.asked.is_empty();
+            !mail.events && !mail.rescan && !mail.stop && !is_asked
+        };
         let (mut mail, _) = self
             .changed
             .wait_timeout_while(lock(&self.mail), at_most, nothing)
@@ -532,6 +559,7 @@ impl Inbox {
             events: std::mem::take(&mut mail.events),
             rescan: std::mem::take(&mut mail.rescan),
             reloads: std::mem::take(&mut mail.reloads),
+            asked: std::mem::take(&mut mail.asked),
             started: mail.started,
             stop: mail.stop,
         }

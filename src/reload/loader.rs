@@ -6,6 +6,7 @@ use super::scope::{Closed, Scope};
 use super::watch::Watched;
 use super::writers::Writers;
 use crate::fault::Fault;
+use crate::feed::{AskedRecord, FoundRecord};
 use crate::filing::Instant;
 
 /// Reads what changed, builds aside and swaps in. Called by one thread only, one call at a time;
@@ -51,6 +52,9 @@ pub trait Loader: Send {
     /// What is wrong with each zone file whose present version is refused, one fault for each: who
     /// waits for a reload is told of those that were refused before it, too.
     fn zones_refused(&self) -> Vec<Fault>;
+
+    /// The record that a verdict shows, for who tells people of it.
+    fn record_shown(&self, asked: &AskedRecord, now: Instant) -> Option<FoundRecord>;
 
     /// The next instant at which some verdict changes by itself; asked after every call.
     fn next_due(&self) -> Option<Instant>;

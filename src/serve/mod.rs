@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-pub use bind::{BindError, Bound, LocalAddrs, bind};
+pub use bind::{BindError, Bound, LocalAddrs, bind, bind_listeners};
 pub use counters::{Counters, Counts, Protocol, RCODE_SLOTS};
 pub use settings::{
     CertificateFiles, HttpsSettings, Settings, TcpSettings, TlsSettings, UdpSettings,
@@ -55,6 +55,7 @@ impl Bound {
             stop,
             all_finished,
             udp_sockets: self.udp.clone(),
+            runtime: None,
             threads: Vec::new(),
         };
         // Owns the first sender: should this function fail, it is gone before `running` is halted.
@@ -77,6 +78,7 @@ impl Bound {
         }
         if !self.tcp.is_empty() {
             let runtime = runtime("tcp", self.workers, &registry)?;
+            running.runtime = Some(runtime.handle().clone());
             let server = tcp::Server::new(self.tcp, self.tcp_settings, Arc::clone(&shared));
             let stop_seen = stop_seen.clone();
             running.threads.push(spawn(
@@ -111,6 +113,7 @@ pub struct Running {
     /// Closed once every thread has dropped its sender.
     all_finished: mpsc::Receiver<()>,
     udp_sockets: Vec<Arc<socket2::Socket>>,
+    runtime: Option<tokio::runtime::Handle>,
     threads: Vec<thread::JoinHandle<()>>,
 }
 
@@ -118,6 +121,12 @@ impl Running {
     /// What was counted since the start, summed over all threads.
     pub fn counters(&self) -> Counters {
         self.registry.sum()
+    }
+
+    /// The runtime of DNS over TCP, for other small servers; it ends with [`Running::stop`]. `None`
+    /// where nothing listens.
+    pub fn runtime(&self) -> Option<&tokio::runtime::Handle> {
+        self.runtime.as_ref()
     }
 
     /// Stops within about `drain`: accepts nothing new, answers what stands in the socket buffers,

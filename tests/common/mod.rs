@@ -7,6 +7,7 @@
 #![allow(dead_code, missing_docs, unused_imports)]
 
 mod dig;
+pub mod http;
 mod record;
 
 pub use dig::{Reply, Rr, dig_at, exchange, query, rdata, wire_name};
@@ -340,6 +341,16 @@ impl Server {
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where the log says that something listens, such as `notice`.
+    pub fn listening(&self, transport: &str) -> SocketAddr {
+        let address = |event: &Value| -> Option<SocketAddr> {
+            let is_it = message(event) == "listening" && event["fields"]["transport"] == transport;
+            event["fields"]["address"].as_str().filter(|_| is_it)?.parse().ok()
+        };
+        let found = lock(&self.log).iter().find_map(address);
+        found.unwrap_or_else(|| panic!("no address for {transport}\n{}", self.log_text()))
     }
 
     pub fn udp(&self) -> SocketAddr {

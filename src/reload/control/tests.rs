@@ -9,6 +9,7 @@ use super::super::scope::{Closed, Scope};
 use super::super::watch::Watched;
 use super::*;
 use crate::fault::{Fault, Severity};
+use crate::feed::{AskedRecord, FoundRecord};
 use crate::filing::Instant as FilingInstant;
 
 struct Fixed {
@@ -53,6 +54,10 @@ impl Loader for Fixed {
 
     fn zones_refused(&self) -> Vec<Fault> {
         Vec::new()
+    }
+
+    fn record_shown(&self, _asked: &AskedRecord, _now: FilingInstant) -> Option<FoundRecord> {
+        None
     }
 
     fn next_due(&self) -> Option<FilingInstant> {

@@ -107,6 +107,10 @@ impl Loader for Noting {
         Vec::new()
     }
 
+    fn record_shown(&self, _asked: &AskedRecord, _now: Instant) -> Option<FoundRecord> {
+        None
+    }
+
     fn next_due(&self) -> Option<Instant> {
         *lock(&self.due)
     }
