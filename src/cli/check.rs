@@ -80,7 +80,7 @@ fn read_everything(config: &Config) -> Report {
         };
         report.add(&[("certificate", 1)], check_certificate(&files).err().into_iter().collect());
     }
-    let look = Look::load(&settings::notice(config), &config.file);
+    let look = Look::load(&config.notice.page, &config.file);
     report.add(&[], look.err().unwrap_or_default());
     read_zones(&settings, &mut report);
     let (_, change) = Feed::open(settings.feed, Moment::now());

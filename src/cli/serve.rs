@@ -42,7 +42,9 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
     allow_open_files(config);
     let secret = CookieSecret::default();
     let settings = settings::rebuild(config, secret).map_err(Failure::Config)?;
-    let look = Arc::new(LookInUse::new(notice_look(config)?));
+    let look = Arc::new(LookInUse::new(
+        Look::load(&config.notice.page, &config.file).map_err(Failure::Config)?,
+    ));
     let bound = serve::bind(&transport_settings(config))?;
     let (notice_listeners, notice_addresses) = serve::bind_listeners(&config.notice.listen)?;
     log_addresses(bound.local_addrs(), &notice_addresses);
@@ -65,7 +67,7 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
             notice::serve(
                 runtime,
                 notice_listeners,
-                notice_limits(config),
+                config.notice.limits,
                 Arc::clone(&shared),
                 look,
                 find_record(driver.clone()),
@@ -117,24 +119,11 @@ fn settings_reader(
         }
         let mut config = config;
         config.server = started_with.server.clone();
-        let new_look = Look::load(&settings::notice(&config), &config.file)?;
+        let new_look = Look::load(&config.notice.page, &config.file)?;
         let settings = settings::rebuild(&config, secret)?;
         look.set(new_look);
         Ok(settings)
     })
-}
-
-fn notice_look(config: &Config) -> Result<Look, Failure> {
-    Look::load(&settings::notice(config), &config.file).map_err(Failure::Config)
-}
-
-fn notice_limits(config: &Config) -> notice::Limits {
-    let notice = &config.notice;
-    notice::Limits {
-        max_connections: notice.max_connections,
-        max_connections_per_client: notice.max_connections_per_client,
-        timeout: notice.timeout,
-    }
 }
 
 /// The thread that takes in changes owns the filings; while it is at a long one, the notice page
@@ -298,7 +287,7 @@ const OTHER_FILES: u64 = 256;
 /// Raises the limit of open files, and tells when it is too low for the configured connections.
 fn allow_open_files(config: &Config) {
     let notice_connections =
-        if config.notice.listen.is_empty() { 0 } else { config.notice.max_connections };
+        if config.notice.listen.is_empty() { 0 } else { config.notice.limits.max_connections };
     let needed = (config.server.tcp_max_connections + notice_connections) as u64 + OTHER_FILES;
     match limits::raise_open_files() {
         Ok(limit) if limit < needed => {

@@ -10,7 +10,6 @@ use crate::config::{Config, ExternalTargets, GateMode};
 use crate::fault::{Fault, Severity};
 use crate::feed::FeedSettings;
 use crate::gate::{self, GateSettings, MailHosts};
-use crate::notice;
 use crate::region::Regions;
 use crate::reload::rebuild;
 use crate::state::verdicts::Rules;
@@ -20,7 +19,7 @@ use crate::wire::Name;
 /// for the life of the process, so that a reload does not make all cookies stale.
 pub fn rebuild(config: &Config, secret: CookieSecret) -> Result<rebuild::Settings, Vec<Fault>> {
     let regions = regions(config)?;
-    let notice = &config.notice;
+    let page = &config.notice.page;
     let identity = Identity {
         nsid: config.server.nsid.clone().unwrap_or_default(),
         version: config.server.version.clone(),
@@ -38,7 +37,7 @@ pub fn rebuild(config: &Config, secret: CookieSecret) -> Result<rebuild::Setting
         regions_stamp: regions_stamp(config),
         identity: Arc::new(identity),
         config: config.file.clone(),
-        files: [&config.regions.mmdb, &notice.logo, &notice.template, &notice.style]
+        files: [&config.regions.mmdb, &page.logo, &page.template, &page.style]
             .into_iter()
             .flatten()
             .cloned()
@@ -87,31 +86,6 @@ pub fn rules(config: &Config) -> Rules {
     Rules {
         policy: config.gate.filing_policy(),
         exempt_zones: exempt_zones.map(|zone: Name| zone.to_lowercase()).collect(),
-    }
-}
-
-/// How the notice page looks.
-pub fn notice(config: &Config) -> notice::Settings {
-    let notice = &config.notice;
-    notice::Settings {
-        provider: notice::Provider {
-            name: notice.name.clone(),
-            name_english: notice.name_english.clone(),
-            website: notice.website.clone(),
-            filing_system: notice.filing_system.clone(),
-            support: notice.support.clone(),
-            phone: notice.phone.clone(),
-            email: notice.email.clone(),
-        },
-        logo: notice.logo.clone(),
-        colour: notice.colour,
-        colour_dark: notice.colour_dark,
-        template: notice.template.clone(),
-        style: notice.style.clone(),
-        show_remarks: notice.show_remarks,
-        status: notice.status,
-        status_passing: notice.status_passing,
-        retry_after: notice.retry_after,
     }
 }
 

@@ -20,6 +20,7 @@ use crate::fault::{Fault, Severity};
 use crate::filing::decide::FilingPolicy;
 pub use crate::filing::decide::{OtherMainland, TransferInProgress};
 use crate::filing::province::Province;
+use crate::notice as notice_page;
 
 mod notice;
 mod read;
@@ -197,50 +198,15 @@ pub struct Gate {
     pub forum_closed_provinces: Vec<Province>,
 }
 
-/// `[notice]`: the web page that blocked domains are answered with.
-#[derive(Clone, Debug, PartialEq)]
+/// `[notice]`: the web page that blocked domains lead to.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Notice {
     /// Where the page is served over HTTP; empty (default) is nowhere.
     pub listen: Vec<SocketAddr>,
-    /// The provider's name, as its customers know it; never empty where anything listens.
-    pub name: String,
-    /// The same in English. Default: `name`.
-    pub name_english: String,
-    /// The provider's website, which the page names as who blocks (RFC 7725); never empty where
-    /// anything listens.
-    pub website: String,
-    /// Where customers file. Default: none.
-    pub filing_system: String,
-    /// Where customers get help. Default: none.
-    pub support: String,
-    /// Default: none.
-    pub phone: String,
-    /// Default: none.
-    pub email: String,
-    /// A PNG, JPEG or SVG file. Default: none.
-    pub logo: Option<PathBuf>,
-    /// Of the bar at the top: red, green, blue.
-    pub colour: [u8; 3],
-    /// The same where the visitor prefers dark pages. Default: `colour`.
-    pub colour_dark: [u8; 3],
-    /// A template in place of the page's own. Default: none.
-    pub template: Option<PathBuf>,
-    /// A style sheet in place of the page's own. Default: none.
-    pub style: Option<PathBuf>,
-    /// Whether the authority's remarks on a rejection are shown to every visitor. Default false.
-    pub show_remarks: bool,
-    /// Status for what stays until somebody does something. Default 451 (RFC 7725).
-    pub status: u16,
-    /// Status for what passes by itself. Default 503.
-    pub status_passing: u16,
-    /// When to try again, with `status_passing`. Default 1 h.
-    pub retry_after: Duration,
-    /// Connections open at a time. Default 4,096.
-    pub max_connections: usize,
-    /// Connections open at a time from one client address. Default 64.
-    pub max_connections_per_client: usize,
-    /// How long a client may take to send a request, or to take the page. Default 10 s.
-    pub timeout: Duration,
+    /// How it looks and what it says; name and website are never empty where anything listens.
+    pub page: notice_page::Settings,
+    /// How many may ask at a time, and how long that may take.
+    pub limits: notice_page::Limits,
 }
 
 /// `[regions]`: where addresses are.
@@ -325,16 +291,12 @@ impl Config {
     /// The sections in which `new` differs in a way that takes effect only when the server is
     /// started anew. The other sections can be taken in while it runs.
     pub fn restart_needed_for(&self, new: &Config) -> Vec<&'static str> {
-        let notice_limits = |config: &Config| {
-            let notice = &config.notice;
-            let connections = (notice.max_connections, notice.max_connections_per_client);
-            (notice.listen.clone(), connections, notice.timeout)
-        };
+        let notice_server = |config: &Config| (config.notice.listen.clone(), config.notice.limits);
         let changed = [
             ("[server]", self.server != new.server),
             ("[tls]", self.tls != new.tls),
             ("[https]", self.https != new.https),
-            ("[notice]", notice_limits(self) != notice_limits(new)),
+            ("[notice]", notice_server(self) != notice_server(new)),
             ("[log]", self.log != new.log),
             ("[control]", self.control != new.control),
         ];
@@ -423,34 +385,6 @@ impl Default for Gate {
             ede_nodata: 16,
             app_filings_open: false,
             forum_closed_provinces: Vec::new(),
-        }
-    }
-}
-
-impl Default for Notice {
-    fn default() -> Notice {
-        let colour = [0x0b, 0x4f, 0x8a];
-        Notice {
-            listen: Vec::new(),
-            name: String::new(),
-            name_english: String::new(),
-            website: String::new(),
-            filing_system: String::new(),
-            support: String::new(),
-            phone: String::new(),
-            email: String::new(),
-            logo: None,
-            colour,
-            colour_dark: colour,
-            template: None,
-            style: None,
-            show_remarks: false,
-            status: 451,
-            status_passing: 503,
-            retry_after: Duration::from_secs(3_600),
-            max_connections: 4_096,
-            max_connections_per_client: 64,
-            timeout: Duration::from_secs(10),
         }
     }
 }

@@ -7,8 +7,7 @@ use super::Notice;
 use super::read::{Listening, path, small};
 use super::reader::{Document, Key};
 use super::values::{Problem, parse_filled, parse_socket_address};
-
-const SECTION: &str = "notice";
+use crate::notice::{Limits, Provider, Settings};
 
 /// Reads the section.
 pub(super) fn read(
@@ -16,11 +15,8 @@ pub(super) fn read(
     folder: &Path,
     listening: &mut Listening,
 ) -> Notice {
-    let default = Notice::default();
-    let key = |name: &'static str| -> Key { (SECTION, name) };
     let listen = document.list(key("listen"), parse_socket_address).unwrap_or_default();
-    let name = document.text(key("name"), parse_line).unwrap_or_default();
-    let website = document.text(key("website"), parse_web_address).unwrap_or_default();
+    let page = page(document, folder);
     for (needed, remedy) in [
         ("name", "set name in [notice], as your customers know you: name = \"某某云\""),
         ("website", "set website in [notice]: website = \"https://www.hoster.example/\""),
@@ -30,6 +26,15 @@ pub(super) fn read(
             document.fault_of(key("listen"), Problem::new(problem, remedy));
         }
     }
+    Notice { listen: listening.add(listen), page, limits: limits(document) }
+}
+
+fn key(name: &'static str) -> Key {
+    ("notice", name)
+}
+
+fn page(document: &mut Document<'_>, folder: &Path) -> Settings {
+    let default = Settings::default();
     let colour = document.text(key("colour"), parse_colour).unwrap_or(default.colour);
     let mut status = |name, default: u16| {
         let status = document.integer(key(name), u64::from(default), 400..=599);
@@ -37,29 +42,8 @@ pub(super) fn read(
     };
     let (status, status_passing) =
         (status("status", default.status), status("status_passing", default.status_passing));
-    let second = Duration::from_secs(1);
-    let mut duration =
-        |name, range, default| document.duration(key(name), range).unwrap_or(default);
-    let retry_after = duration("retry_after", second..=7 * 86_400 * second, default.retry_after);
-    let timeout = duration("timeout", second..=300 * second, default.timeout);
-    let mut limit =
-        |name, default: usize| small(document.integer(key(name), default as u64, 1..=1_000_000));
-    let max_connections = limit("max_connections", default.max_connections);
-    let max_connections_per_client =
-        limit("max_connections_per_client", default.max_connections_per_client);
-    let mut address = |name| document.text(key(name), parse_web_address).unwrap_or_default();
-    let (filing_system, support) = (address("filing_system"), address("support"));
-    let mut line = |name| document.text(key(name), parse_line).unwrap_or_default();
-    let (name_english, phone) = (line("name_english"), line("phone"));
-    Notice {
-        listen: listening.add(listen),
-        name_english: if name_english.is_empty() { name.clone() } else { name_english },
-        name,
-        website,
-        filing_system,
-        support,
-        phone,
-        email: document.text(key("email"), parse_email).unwrap_or_default(),
+    Settings {
+        provider: provider(document),
         logo: path(document, key("logo"), folder),
         colour,
         colour_dark: document.text(key("colour_dark"), parse_colour).unwrap_or(colour),
@@ -68,10 +52,40 @@ pub(super) fn read(
         show_remarks: document.flag(key("show_remarks"), default.show_remarks),
         status,
         status_passing,
-        retry_after,
-        max_connections,
-        max_connections_per_client,
-        timeout,
+        retry_after: document
+            .duration(key("retry_after"), Duration::from_secs(1)..=Duration::from_secs(7 * 86_400))
+            .unwrap_or(default.retry_after),
+    }
+}
+
+fn provider(document: &mut Document<'_>) -> Provider {
+    let mut line = |name| document.text(key(name), parse_line).unwrap_or_default();
+    let (name, name_english, phone) = (line("name"), line("name_english"), line("phone"));
+    let mut address = |name| document.text(key(name), parse_web_address).unwrap_or_default();
+    Provider {
+        website: address("website"),
+        filing_system: address("filing_system"),
+        support: address("support"),
+        email: document.text(key("email"), parse_email).unwrap_or_default(),
+        name_english: if name_english.is_empty() { name.clone() } else { name_english },
+        name,
+        phone,
+    }
+}
+
+fn limits(document: &mut Document<'_>) -> Limits {
+    let default = Limits::default();
+    let mut limit =
+        |name, default: usize| small(document.integer(key(name), default as u64, 1..=1_000_000));
+    Limits {
+        max_connections: limit("max_connections", default.max_connections),
+        max_connections_per_client: limit(
+            "max_connections_per_client",
+            default.max_connections_per_client,
+        ),
+        timeout: document
+            .duration(key("timeout"), Duration::from_secs(1)..=Duration::from_secs(300))
+            .unwrap_or(default.timeout),
     }
 }
 

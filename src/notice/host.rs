@@ -1,8 +1,8 @@
 //! Which name a request is for. Whatever a client sends here is hostile until proven otherwise:
 //! only letters, digits, hyphens and underscores in labels of a name get any further.
 
-use hyper::Uri;
 use hyper::header::{HOST, HeaderMap};
+use hyper::{Uri, Version};
 
 use crate::wire::Name;
 
@@ -14,14 +14,14 @@ const MAX_LEN: usize = 253 + 1 + 6;
 pub(super) enum Host {
     /// A name, in lower case.
     Name(Name),
-    /// No name: an address, or nothing (HTTP/1.0).
+    /// No name: an address, or nothing, as HTTP/1.0 allows.
     None,
-    /// Nothing that a client may send (RFC 9112 §3.2).
+    /// Nothing that a client may send; a missing header, too, from HTTP/1.1 on (RFC 9112 §3.2).
     Malformed,
 }
 
 /// The host of a request. That of an absolute target comes before the header (RFC 9112 §3.2.2).
-pub(super) fn of_request(uri: &Uri, headers: &HeaderMap) -> Host {
+pub(super) fn of_request(uri: &Uri, version: Version, headers: &HeaderMap) -> Host {
     let mut sent = headers.get_all(HOST).iter();
     let (first, second) = (sent.next(), sent.next());
     if second.is_some() {
@@ -30,7 +30,8 @@ pub(super) fn of_request(uri: &Uri, headers: &HeaderMap) -> Host {
     match (uri.authority(), first) {
         (Some(authority), _) => parse(authority.as_str().as_bytes()),
         (None, Some(header)) => parse(header.as_bytes()),
-        (None, None) => Host::None,
+        (None, None) if version <= Version::HTTP_10 => Host::None,
+        (None, None) => Host::Malformed,
     }
 }
 
@@ -112,14 +113,18 @@ mod tests {
     }
 
     #[test]
-    fn the_target_comes_before_the_header_and_two_headers_are_one_too_many() {
+    fn the_target_comes_before_the_header_of_which_there_is_one() {
+        let of = |uri: &str, headers: &HeaderMap| {
+            of_request(&uri.parse().unwrap(), Version::HTTP_11, headers)
+        };
         let mut headers = HeaderMap::new();
+        assert_eq!(of("/x", &headers), Host::Malformed);
+        assert_eq!(of_request(&Uri::default(), Version::HTTP_10, &headers), Host::None);
         headers.append(HOST, "other.example".parse().unwrap());
-        let absolute = "http://site.example/x".parse().unwrap();
-        assert_eq!(of_request(&absolute, &headers), name("site.example"));
-        assert_eq!(of_request(&"/x".parse().unwrap(), &headers), name("other.example"));
+        assert_eq!(of("http://site.example/x", &headers), name("site.example"));
+        assert_eq!(of("/x", &headers), name("other.example"));
         headers.append(HOST, "other.example".parse().unwrap());
-        assert_eq!(of_request(&absolute, &headers), Host::Malformed);
+        assert_eq!(of("http://site.example/x", &headers), Host::Malformed);
     }
 
     proptest! {

@@ -36,11 +36,11 @@ pub type Colour = [u8; 3];
 /// Who shows the page. Every text but the name may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Provider {
-    /// The name in Chinese.
+    /// The name, as customers know it.
     pub name: String,
-    /// The name in English.
+    /// The same in English.
     pub name_english: String,
-    /// The provider's website.
+    /// The provider's website, which is named as who blocks (RFC 7725).
     pub website: String,
     /// Where customers file.
     pub filing_system: String,
@@ -57,24 +57,42 @@ pub struct Provider {
 pub struct Settings {
     /// Who shows the page.
     pub provider: Provider,
-    /// An image file.
+    /// A PNG, JPEG or SVG file. Default: none.
     pub logo: Option<PathBuf>,
-    /// Of the bar at the top.
+    /// Of the bar at the top. Default #0b4f8a.
     pub colour: Colour,
-    /// The same on dark pages.
+    /// The same where the visitor prefers dark pages. Default: `colour`.
     pub colour_dark: Colour,
-    /// A template in place of ours.
+    /// A template in place of the built-in one. Default: none.
     pub template: Option<PathBuf>,
-    /// A style sheet in place of ours.
+    /// A style sheet in place of the built-in one. Default: none.
     pub style: Option<PathBuf>,
-    /// Whether the authority's remarks are shown to every visitor.
+    /// Whether the authority's remarks on a rejection are shown to every visitor. Default false.
     pub show_remarks: bool,
-    /// Status for what stays until somebody does something.
+    /// Status for what stays until somebody does something, 400 to 599. Default 451 (RFC 7725).
     pub status: u16,
-    /// Status for what passes by itself.
+    /// Status for what passes by itself, 400 to 599. Default 503.
     pub status_passing: u16,
-    /// When to try again, with `status_passing`.
+    /// When to try again, with `status_passing`. Default 1 h.
     pub retry_after: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        let colour = [0x0b, 0x4f, 0x8a];
+        Settings {
+            provider: Provider::default(),
+            logo: None,
+            colour,
+            colour_dark: colour,
+            template: None,
+            style: None,
+            show_remarks: false,
+            status: 451,
+            status_passing: 503,
+            retry_after: Duration::from_secs(3_600),
+        }
+    }
 }
 
 /// The settings at work.
@@ -366,23 +384,8 @@ mod tests {
     use super::*;
 
     fn settings() -> Settings {
-        Settings {
-            provider: Provider {
-                name: "某某云".to_owned(),
-                name_english: "Hoster".to_owned(),
-                website: "https://www.hoster.example/".to_owned(),
-                ..Provider::default()
-            },
-            logo: None,
-            colour: [0, 0, 0],
-            colour_dark: [0, 0, 0],
-            template: None,
-            style: None,
-            show_remarks: false,
-            status: 451,
-            status_passing: 503,
-            retry_after: Duration::from_secs(60),
-        }
+        let provider = Provider { name: "某某云".to_owned(), ..Provider::default() };
+        Settings { provider, ..Settings::default() }
     }
 
     fn load(settings: &Settings) -> Result<Look, Vec<Fault>> {

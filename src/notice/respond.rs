@@ -40,7 +40,7 @@ impl Responder {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = u32::try_from(since_1970.as_secs()).unwrap_or(u32::MAX);
         let at = Moment { now: Instant(now.into()), digits: since_1970.subsec_micros() as u16 };
-        let host = host::of_request(request.uri(), request.headers());
+        let host = host::of_request(request.uri(), request.version(), request.headers());
         let (situation, generation, notice_ttl) = {
             let state = self.shared.load();
             let situation = match &host {
@@ -73,7 +73,7 @@ impl Responder {
             (X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (X_FRAME_OPTIONS, "DENY"),
             (REFERRER_POLICY, "no-referrer"),
-            (VARY, "Host, Accept, Accept-Language, User-Agent"),
+            (VARY, "Accept, Accept-Language, User-Agent"),
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }

@@ -24,7 +24,7 @@ use crate::state::Shared;
 const MAX_HEAD: usize = 16 * 1024;
 /// Most header fields in a request.
 const MAX_FIELDS: usize = 100;
-/// A connection lives for so many times the timeout, whatever its client does.
+/// After so many timeouts a connection takes no request any more, and has one more to end.
 const LONGEST_LIFE: u32 = 3;
 /// After an accept that failed (out of file descriptors, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -32,12 +32,22 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Limits on connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Open at a time. When there are so many, a newcomer takes the place of the oldest one.
+    /// Open at a time; default 4,096. When there are so many, a newcomer takes the place of the oldest one.
     pub max_connections: usize,
-    /// Open at a time from one client: an IPv4 address, or an IPv6 /64. One more is closed.
+    /// Open at a time from one client, default 64: an IPv4 address, or an IPv6 /64. One more is closed.
     pub max_connections_per_client: usize,
-    /// For a whole request head to come, the first one or another; and for the page to be taken.
+    /// For a whole request head to come, the first one or another. Default 10 s.
     pub timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            max_connections: 4_096,
+            max_connections_per_client: 64,
+            timeout: Duration::from_secs(10),
+        }
+    }
 }
 
 /// The server at work. Dropping it stops accepting; connections end with the runtime.

@@ -37,6 +37,20 @@ pub const NOTICE_IPV6: &str = "2001:db8::80";
 /// The notice TTL.
 pub const NOTICE_TTL: u32 = 60;
 
+/// The section of the configuration that has the notice page served, on a port of its own; keys may
+/// be added behind it.
+pub const NOTICE_PAGE: &str = r#"
+[notice]
+listen = ["127.0.0.1:0"]
+name = "某某云"
+name_english = "Hoster Cloud"
+website = "https://www.hoster.example/"
+filing_system = "https://beian.hoster.example/"
+support = "https://www.hoster.example/support"
+phone = "400-000-0000"
+email = "support@hoster.example"
+"#;
+
 // --- The folder --------------------------------------------------------------------------------
 
 /// A temporary folder with `beiand.toml`, `zones/` and `filings/`.

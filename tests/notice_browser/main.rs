@@ -14,25 +14,12 @@ mod webdriver;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Record, Server, Site, append, eventually};
+use common::{NOTICE_PAGE, Record, Server, Site, append, eventually};
 use serde_json::Value;
 use webdriver::Browser;
 
 /// The version of axe-core that `.ci/run` fetches.
 const AXE: &str = "axe-core-4.14.1/package/axe.min.js";
-
-const NOTICE: &str = r##"
-[notice]
-listen = ["127.0.0.1:0"]
-name = "某某云"
-name_english = "Hoster Cloud"
-website = "https://www.hoster.example/"
-filing_system = "https://beian.hoster.example/"
-support = "https://www.hoster.example/support"
-phone = "400-000-0000"
-email = "support@hoster.example"
-logo = "logo.svg"
-"##;
 
 const LOGO: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" width="28" height="28" viewBox="0 0 28 28"><path fill="#fff" d="M8 22a6 6 0 0 1-.7-12A8 8 0 0 1 22 12a5 5 0 0 1 0 10z"/></svg>"##;
 
@@ -60,10 +47,16 @@ const PAGES: [&str; 18] = [
 
 fn shipped() -> Server {
     let mut site = Site::shipped();
-    fs::write(site.path("logo.svg"), LOGO).expect("a logo");
-    site.config_tail(NOTICE).plain_zone("xn--bcher-kva.example");
-    site.gate("notice_ipv4", "[\"127.0.0.1\"]");
+    with_page(&mut site);
+    site.plain_zone("xn--bcher-kva.example");
     site.start()
+}
+
+/// The page with a logo, and DNS answers that lead to it.
+fn with_page(site: &mut Site) {
+    fs::write(site.path("logo.svg"), LOGO).expect("a logo");
+    site.config_tail(NOTICE_PAGE).config_tail("logo = \"logo.svg\"");
+    site.gate("notice_ipv4", "[\"127.0.0.1\"]");
 }
 
 /// The resolver rules that say of a name what the server's own DNS answer says.
@@ -76,9 +69,8 @@ fn as_resolved(server: &Server, name: &str) -> String {
 #[test]
 fn an_owner_reads_the_reason_switches_the_language_and_sees_the_site_open() {
     let mut site = Site::new();
-    fs::write(site.path("logo.svg"), LOGO).expect("a logo");
-    site.config_tail(NOTICE);
-    site.gate("notice_ipv4", "[\"127.0.0.1\"]").gate("notice_ttl", "5");
+    with_page(&mut site);
+    site.gate("notice_ttl", "5");
     site.plain_zone("site.example");
     site.records(&[Record::applied("site.example", "first", "under-review")]);
     let server = site.start();
@@ -171,25 +163,23 @@ fn everybody_can_use_the_page() {
     let server = shipped();
     let port = server.listening("notice").port();
     let browser = Browser::start("MAP * 127.0.0.1", "zh-CN,zh");
-    for width in [390, 1280] {
+    let views =
+        [(390, "light", "zh"), (390, "dark", "en"), (1280, "light", "en"), (1280, "dark", "zh")];
+    for (width, scheme, language) in views {
         browser.resize(width, 900);
-        for scheme in ["light", "dark"] {
-            browser.prefer(scheme);
-            for page in PAGES {
-                for language in ["zh", "en"] {
-                    let url = format!("http://{page}:{port}/?lang={language}");
-                    browser.open(&url);
-                    browser.run(&axe);
-                    let found = browser.run_async(
-                        "const done = arguments[arguments.length - 1]; \
-                         axe.run().then(done, error => done({error: String(error)}))",
-                    );
-                    let violations = found["violations"].as_array().expect("a list");
-                    let passes = found["passes"].as_array().map_or(0, Vec::len);
-                    assert!(passes > 10, "axe looked at the page: {found}");
-                    assert!(violations.is_empty(), "{url} {scheme}: {}", brief(violations));
-                }
-            }
+        browser.prefer(scheme);
+        for page in PAGES {
+            let url = format!("http://{page}:{port}/?lang={language}");
+            browser.open(&url);
+            browser.run(&axe);
+            let found = browser.run_async(
+                "const done = arguments[arguments.length - 1]; \
+                 axe.run().then(done, error => done({error: String(error)}))",
+            );
+            let violations = found["violations"].as_array().expect("a list");
+            let passes = found["passes"].as_array().map_or(0, Vec::len);
+            assert!(passes > 10, "axe looked at the page: {found}");
+            assert!(violations.is_empty(), "{url} {scheme}: {}", brief(violations));
         }
     }
 }
