@@ -27,6 +27,9 @@ x.under.wild TXT \"makes under.wild an empty non-terminal\"
 *.wildalias CNAME www
 old DNAME new
 old TXT \"beside\"
+deeper DNAME a.deeper
+up DNAME @
+tohosted CNAME hosted
 www.new A 192.0.2.15
 long DNAME a23456789012345678901234567890123456789012345678901234567890.b23456789012345678901234567890123456789012345678901234567890.c23456789012345678901234567890123456789012345678901234567890
 child NS ns.child
@@ -168,6 +171,26 @@ fn dname_substitutes_below_and_not_at_itself() {
     assert_eq!(server.dig(&["old.site.example", "TXT"]).data("TXT"), ["\"beside\""]);
     assert!(server.dig(&["old.site.example", "A"]).is_nodata());
     assert_eq!(server.dig(&["none.old.site.example", "A"]).status, "NXDOMAIN");
+}
+
+#[test]
+fn dname_stands_in_the_answer_once_however_often_a_chain_comes_by() {
+    let server = open_zone();
+    for question in [["q.deeper.site.example", "A"], ["up.up.up.site.example", "DNAME"]] {
+        let reply = server.dig(&question);
+        assert_eq!(reply.data("DNAME").len(), 1, "RFC 2181 §5\n{reply}");
+        assert!(reply.data("CNAME").len() > 1, "{reply}");
+    }
+}
+
+#[test]
+fn ds_at_the_end_of_a_chain_is_the_upper_zone_s_too() {
+    let server = open_zone();
+    for name in ["hosted.site.example", "tohosted.site.example"] {
+        let reply = server.dig(&[name, "DS"]);
+        let soa = reply.soa().map(|soa| soa.owner.as_str());
+        assert_eq!(soa, Some("site.example."), "RFC 4035 §3.1.4.1\n{reply}");
+    }
 }
 
 #[test]

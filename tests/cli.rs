@@ -355,7 +355,8 @@ fn completions_and_manual_pages_need_no_configuration_and_know_every_verb() {
     let verbs: Vec<&str> = verbs.filter_map(|line| line.split_whitespace().next()).collect();
     assert!(verbs.contains(&"serve") && verbs.contains(&"check"), "{help}");
     for verb in verbs.into_iter().filter(|verb| *verb != "help") {
-        let (named, page) = (format!("beiand\\-{verb}(8)"), page(&format!("beiand-{verb}.8")));
+        let named = format!("beiand\\-{}(8)", verb.replace('-', "\\-"));
+        let page = page(&format!("beiand-{verb}.8"));
         assert!(program.contains(&named), "no {named} in {program}");
         assert!(page.contains(".SH SYNOPSIS"), "{page}");
     }

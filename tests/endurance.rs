@@ -1,12 +1,13 @@
 //! What goes wrong around a server that runs for years: the log's disk full, its reader stalled, a
-//! clock that jumps, signals by the hundred, a kill in the middle of a reload. It goes on answering,
-//! takes changes in, and says in the log what happened.
+//! clock that jumps, signals by the hundred, a kill in the middle of a reload, clients that hold
+//! connections by the thousand or let it wait. It goes on answering, takes changes in, and says in
+//! the log what happened.
 
 mod common;
 
 use std::fs::File;
-use std::io::{PipeReader, Read as _};
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{ErrorKind, PipeReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -128,6 +129,15 @@ impl Process {
             .output()
             .expect("beiand starts");
         output.status.code()
+    }
+
+    /// Bytes of memory that are resident.
+    fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))
+            .expect("a running process");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a figure");
+        let kib: u64 = line.split_whitespace().nth(1).expect("a figure").parse().expect("a number");
+        kib * 1024
     }
 
     /// User and system time of all its threads.
@@ -281,6 +291,18 @@ fn faketime_library() -> PathBuf {
         .expect("libfaketimeMT.so.1: apt-get install libfaketime")
 }
 
+/// The environment of a process whose wall clock is set off as the file says.
+fn faked<'a>(library: &'a Path, clock: &'a Path) -> [(&'static str, &'a Path); 5] {
+    let yes = Path::new("1");
+    [
+        ("LD_PRELOAD", library),
+        ("FAKETIME_TIMESTAMP_FILE", clock),
+        ("FAKETIME_NO_CACHE", yes),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", yes),
+        ("NO_FAKE_STAT", yes),
+    ]
+}
+
 #[test]
 fn a_clock_that_jumps_an_hour_moves_verdicts_forward_only_and_stops_nothing() {
     let site = site();
@@ -292,17 +314,7 @@ fn a_clock_that_jumps_an_hour_moves_verdicts_forward_only_and_stops_nothing() {
     replace(&clock, "+0\n");
     let log_path = site.path("log");
     let log = File::create(&log_path).expect("a file");
-    let yes = Path::new("1");
-    let environment = [
-        ("LD_PRELOAD", faketime_library()),
-        ("FAKETIME_TIMESTAMP_FILE", clock.clone()),
-        ("FAKETIME_NO_CACHE", yes.to_owned()),
-        ("FAKETIME_DONT_FAKE_MONOTONIC", yes.to_owned()),
-        ("NO_FAKE_STAT", yes.to_owned()),
-    ];
-    let environment: Vec<(&str, &Path)> =
-        environment.iter().map(|(name, value)| (*name, value.as_path())).collect();
-    let process = Process::start(site, log.into(), &environment);
+    let process = Process::start(site, log.into(), &faked(&faketime_library(), &clock));
     let says = |text: &str| {
         eventually(&format!("the log says {text}"), || {
             std::fs::read_to_string(&log_path).is_ok_and(|log| log.contains(text))
@@ -338,6 +350,170 @@ fn a_clock_that_jumps_an_hour_moves_verdicts_forward_only_and_stops_nothing() {
     eventually("two seconds are over", || begun.elapsed() > Duration::from_secs(2));
     let used = process.cpu_time() - before;
     assert!(used < begun.elapsed() / 2, "{used:?} of CPU time in {:?}", begun.elapsed());
+    process.ends_well();
+}
+
+#[test]
+fn a_clock_that_jumps_to_and_fro_under_load_loses_no_query() {
+    let site = site();
+    let clock = site.path("clock");
+    replace(&clock, "+0\n");
+    let log_path = site.path("log");
+    let log = File::create(&log_path).expect("a file");
+    let process = Process::start(site, log.into(), &faked(&faketime_library(), &clock));
+    let asking = Asking::start(process.address);
+    for (version, offset) in (1..).zip(["+3600", "-3600", "+90000", "+0", "-90000", "+1"]) {
+        replace(&clock, &format!("{offset}\n"));
+        process.takes_a_change(version);
+    }
+    let answered = asking.stop();
+    println!("6 jumps of the clock, 6 changes, {answered} queries answered, none lost");
+    assert!(answered > 0);
+    process.ends_well();
+}
+
+// --- Connections --------------------------------------------------------------------------------
+
+/// As many connections as were wanted, or as the limit of open files lets this process have.
+fn affordable(wanted: usize) -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid rlimit that the call may write to.
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) }, 0);
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: `limit` is a valid rlimit that the call only reads.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+    // The other tests of this process, and what the server has open beside its connections.
+    const SPARE: u64 = 500;
+    let allowed = usize::try_from(limit.rlim_max.saturating_sub(SPARE)).unwrap_or(usize::MAX);
+    if allowed < wanted {
+        println!("{allowed} connections instead of {wanted}: the hard limit of open files");
+    }
+    allowed.min(wanted)
+}
+
+/// A site that lets one client have this many connections.
+fn site_for_connections(count: usize, idle_timeout: &str) -> Site {
+    let mut site = site();
+    site.server(&format!("tcp_max_connections = {}", count + 100));
+    site.server(&format!("tcp_max_connections_per_client = {}", count + 100));
+    site.server(&format!("tcp_idle_timeout = \"{idle_timeout}\""));
+    let body = "@ A 192.0.2.10\n@ TXT \"v=0\"\n".to_owned();
+    let text = "x".repeat(250);
+    let large: String = (0..100).map(|n| format!("large TXT \"{n} {text}\"\n")).collect();
+    replace(&site.path("zones/site.example.zone"), &zone_text("site.example", 0, &(body + &large)));
+    site
+}
+
+fn framed(query: &[u8]) -> Vec<u8> {
+    [&(query.len() as u16).to_be_bytes()[..], query].concat()
+}
+
+fn connect(process: &Process) -> TcpStream {
+    let stream = TcpStream::connect(process.address).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
+    stream
+}
+
+/// The length of the reply that comes next.
+fn reply_on(mut stream: &TcpStream) -> std::io::Result<usize> {
+    let mut prefix = [0; 2];
+    stream.read_exact(&mut prefix)?;
+    let mut reply = vec![0; usize::from(u16::from_be_bytes(prefix))];
+    stream.read_exact(&mut reply)?;
+    Ok(reply.len())
+}
+
+#[test]
+fn ten_thousand_idle_connections_stop_nobody_else() {
+    let count = affordable(10_000);
+    let process = Process::start(site_for_connections(count, "120s"), Stdio::null(), &[]);
+    let before = process.resident();
+    let idle: Vec<TcpStream> = (0..count).map(|_| connect(&process)).collect();
+    // Who has had an answer has been accepted, and so have those before.
+    for stream in idle.iter().step_by(500).chain(idle.last()) {
+        let mut writing = stream;
+        writing.write_all(&framed(&query(1, "site.example", 6))).expect("a query");
+        assert!(reply_on(stream).expect("a reply") > 12);
+    }
+    let each = process.resident().saturating_sub(before) / count as u64;
+    let asking = Asking::start(process.address);
+    for version in 1..=3 {
+        process.takes_a_change(version);
+        let reply = process.dig(&["site.example", "SOA", "+tcp"]);
+        assert_eq!(reply.status, "NOERROR", "over a connection beside {count} idle ones: {reply}");
+    }
+    let answered = asking.stop();
+    println!("{count} idle connections, {each} bytes of memory each; {answered} queries answered");
+    assert!(each < 16 << 10, "{each} bytes for an idle connection");
+    process.ends_well();
+}
+
+#[test]
+fn clients_that_take_no_answers_cost_little_and_stop_nobody_else() {
+    const CLIENTS: usize = 300;
+    let process = Process::start(site_for_connections(CLIENTS, "120s"), Stdio::null(), &[]);
+    let before = process.resident();
+    let queries = framed(&query(1, "large.site.example", 16)).repeat(400);
+    let asking = Asking::start(process.address);
+    let greedy: Vec<TcpStream> = (0..CLIENTS)
+        .map(|_| {
+            let mut stream = connect(&process);
+            stream.write_all(&queries).expect("400 queries");
+            stream
+        })
+        .collect();
+    for version in 1..=3 {
+        process.takes_a_change(version);
+        let reply = process.dig(&["site.example", "SOA", "+tcp"]);
+        assert_eq!(reply.status, "NOERROR", "beside clients that take no answers: {reply}");
+    }
+    let grown = process.resident().saturating_sub(before);
+    let answered = asking.stop();
+    let asked = CLIENTS * 400 * 25;
+    println!(
+        "{CLIENTS} clients asked for {asked} KiB and took nothing: {} KiB of memory each; {answered} \
+         queries of others answered",
+        grown / 1024 / CLIENTS as u64
+    );
+    assert!(grown < (CLIENTS << 18) as u64, "{grown} bytes for {CLIENTS} slow readers");
+    drop(greedy);
+    process.ends_well();
+}
+
+#[test]
+fn clients_that_write_byte_by_byte_are_served_or_let_go_of() {
+    const CLIENTS: usize = 300;
+    let process = Process::start(site_for_connections(CLIENTS, "10s"), Stdio::null(), &[]);
+    let asking = Asking::start(process.address);
+    let slow: Vec<TcpStream> = (0..CLIENTS).map(|_| connect(&process)).collect();
+    let whole = framed(&query(1, "site.example", 6));
+    for byte in &whole {
+        for mut stream in &slow {
+            stream.set_nodelay(true).expect("an option");
+            stream.write_all(&[*byte]).expect("a byte");
+        }
+    }
+    for stream in &slow {
+        assert!(reply_on(stream).expect("a reply to the last byte") > 12);
+    }
+    // One byte in a while is no sign of life: only a whole query is.
+    let begun = Instant::now();
+    for (number, mut stream) in slow.iter().enumerate() {
+        let mut byte = [0];
+        eventually(&format!("client {number} is let go of"), || {
+            let _ = stream.write(&whole[..1]);
+            stream.set_nonblocking(true).expect("an option");
+            !matches!(stream.read(&mut byte), Err(error) if error.kind() == ErrorKind::WouldBlock)
+        });
+    }
+    process.takes_a_change(1);
+    let answered = asking.stop();
+    println!(
+        "{CLIENTS} clients wrote byte by byte and were answered, then let go of after {:.1} s; \
+         {answered} queries of others answered",
+        begun.elapsed().as_secs_f64()
+    );
     process.ends_well();
 }
 

@@ -399,6 +399,39 @@ fn settings_of_the_gate_change_with_the_configuration() {
     server.opens("other.example");
 }
 
+/// What was last read of a file that is gone stays in force through a change of the limits.
+#[test]
+fn other_limits_for_filings_close_nothing_that_waits() {
+    let mut server = filed();
+    fs::remove_file(server.site.path("filings/10.ndjson")).expect("a removal");
+    assert_eq!(server.reload(&[]).code, 1, "the loss waits");
+    server.site.filings_setting("max_bad_lines = 0.5");
+    server.site.write_config();
+    assert_eq!(server.reload(&[]).code, 1, "the loss waits still");
+    server.opens("site.example");
+}
+
+#[test]
+fn a_configuration_with_folders_that_are_not_there_changes_nothing() {
+    let server = filed();
+    for (old, new) in [
+        ("[zones]\npath = \"zones\"", "[zones]\npath = \"zonse\""),
+        ("\"filings\"", "\"fillings\""),
+    ] {
+        let config = server.site.config();
+        assert!(config.contains(old), "{config}");
+        let changed = config.replace(old, new);
+        replace(&server.site.path("beiand.toml"), &changed);
+        let ran = server.reload(&[]);
+        assert!(
+            ran.code != 0 && ran.to_string().contains("the changed configuration names"),
+            "{ran}"
+        );
+        server.opens("site.example");
+        assert_eq!(server.dig(&["site.example", "SOA"]).status, "NOERROR");
+    }
+}
+
 #[test]
 fn a_bad_configuration_changes_nothing() {
     let mut server = unfiled();

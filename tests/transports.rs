@@ -1,5 +1,4 @@
-//! The transports as their clients meet them: `dig` and `kdig`, and raw sockets for what those
-//! never send. The server runs within the test; it has no zones, so that every query is REFUSED.
+//! UDP and TCP as their clients meet them: `dig`, and raw sockets for what it never sends. The server runs within the test; it has no zones, so that every query is REFUSED.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -8,10 +7,7 @@ use std::process::Command;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use beiand::serve::{
-    self, Bound, CertificateFiles, HttpsSettings, Protocol, Running, Settings, TcpSettings,
-    TlsSettings,
-};
+use beiand::serve::{self, Bound, Protocol, Running, Settings, TcpSettings};
 use beiand::state::{Phase, Shared, State};
 
 /// How long a test waits for what should come at once, before it fails.
@@ -108,7 +104,7 @@ fn is_closed(stream: &mut TcpStream) -> bool {
     }
 }
 
-/// The output of `dig` or `kdig`; the test fails if the tool is missing or reports failure.
+/// The output of `dig`; the test fails if the tool is missing or reports failure.
 fn tool(name: &str, args: &[&str]) -> String {
     let output = Command::new(name).args(args).output().unwrap_or_else(|error| {
         panic!("{name} cannot be run ({error}): install Debian's bind9-dnsutils and knot-dnsutils")
@@ -389,70 +385,6 @@ fn stopping_waits_for_nobody_longer_than_it_was_told() {
     stream.write_all(&[0, 50, 1]).unwrap();
     server.running.stop(Duration::from_millis(50));
     assert!(is_closed(&mut stream));
-}
-
-/// A folder with a self-signed certificate for `ns1.example`.
-fn certificate() -> (tempfile::TempDir, CertificateFiles) {
-    let folder = tempfile::tempdir().unwrap();
-    let made = rcgen::generate_simple_self_signed(["ns1.example".to_owned()]).unwrap();
-    let files = CertificateFiles {
-        certificate: folder.path().join("cert.pem"),
-        key: folder.path().join("key.pem"),
-    };
-    fs::write(&files.certificate, made.cert.pem()).unwrap();
-    fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
-    (folder, files)
-}
-
-#[test]
-fn kdig_is_answered_over_tls_and_over_https() {
-    let (_folder, files) = certificate();
-    let mut settings = settings("127.0.0.1:0");
-    let timeout = PATIENCE;
-    settings.tls = Some(TlsSettings {
-        listen: vec!["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()],
-        files: files.clone(),
-        timeout,
-    });
-    settings.https = Some(HttpsSettings {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        files: files.clone(),
-        timeout,
-        path: HttpsSettings::DEFAULT_PATH.into(),
-    });
-    let bound = serve::bind(&settings).unwrap();
-    let addrs = bound.local_addrs().clone();
-    let server = run(bound);
-    let authority = format!("+tls-ca={}", files.certificate.display());
-    let kdig = |address: SocketAddr, how: &str| {
-        let (ip, port) = (format!("@{}", address.ip()), address.port().to_string());
-        let args = [&ip, "-p", &port, "+timeout=10", "+retry=0", how, &authority];
-        let args = [&args[..], &["+tls-hostname=ns1.example", "test.example", "A"]].concat();
-        tool("kdig", &args)
-    };
-    for address in addrs.tls {
-        assert_says(&kdig(address, "+tls"), &["status: REFUSED", ";; TLS session (TLS1.3)"]);
-    }
-    let https = kdig(addrs.https[0], "+https=/dns-query");
-    assert_says(&https, &["status: REFUSED", "HTTP session (HTTP/2-POST)"]);
-
-    let counters = server.running.stop(PATIENCE);
-    assert_eq!(counters.by_protocol(Protocol::Tls).rcodes[5], 2);
-    assert_eq!(counters.by_protocol(Protocol::Https).rcodes[5], 1);
-    assert_eq!(counters.by_protocol(Protocol::Udp).queries, 0);
-}
-
-#[test]
-fn a_certificate_that_cannot_be_used_is_a_bind_error() {
-    let (_folder, files) = certificate();
-    let mut settings = settings("127.0.0.1:0");
-    settings.tls = Some(TlsSettings {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        files: CertificateFiles { certificate: files.key, key: files.certificate },
-        timeout: PATIENCE,
-    });
-    let message = serve::bind(&settings).unwrap_err().to_string();
-    assert_says(&message, &["key.pem: error: no certificate in this file"]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::wire::query::{HEADER_LEN, rcode};
 use crate::wire::reply::{ExtendedError, Full, Pointer, ReplyWriter, Section};
 use crate::wire::{HashedName, Rtype, name};
 use crate::zone::block::{RECORD_LEN, TTL_AT};
-use crate::zone::{Column, Entry, Node, Place, Rrset};
+use crate::zone::{Column, Entry, Found, Node, Place, Rrset};
 
 /// Writes the answer for the name at the start of `question`.
 pub(super) fn find(
@@ -38,22 +38,27 @@ pub(super) fn find(
             ..Finding::of(rcode::REFUSED)
         };
     };
-    // A DS record stands on the parent's side of the cut (RFC 4035 §3.1.4.1).
-    let is_apex = name.label_count() == found.entry.zone.apex_labels();
-    let entry = match found.parent {
-        Some(parent) if rtype == Rtype::DS && is_apex => parent,
-        _ => found.entry,
-    };
+    let entry = responsible(&found, &name, rtype);
     if entry.zone.is_broken() {
         return not_ready();
     }
     reply.set_authoritative();
     let spelled = Spelled { head_at: HEADER_LEN, head_len: usize::MAX, tail_at: 0 };
     let hop = Hop { entry, name, spelled };
-    let mut walk =
-        Walk { state, now: context.now, rtype, reply, finding: Finding::of(rcode::NOERROR) };
+    let finding = Finding::of(rcode::NOERROR);
+    let redirects = ArrayVec::new();
+    let mut walk = Walk { state, now: context.now, rtype, reply, finding, redirects };
     walk.follow(hop);
     walk.finding
+}
+
+/// The zone that answers: a DS record stands on the parent's side of the cut (RFC 4035 §3.1.4.1).
+fn responsible<'s>(found: &Found<'s>, name: &HashedName, rtype: Rtype) -> &'s Entry {
+    let is_apex = name.label_count() == found.entry.zone.apex_labels();
+    match found.parent {
+        Some(parent) if rtype == Rtype::DS && is_apex => parent,
+        _ => found.entry,
+    }
 }
 
 fn not_ready() -> Finding {
@@ -116,6 +121,8 @@ pub(super) struct Walk<'s, 'r, 'b> {
     pub(super) rtype: Rtype,
     pub(super) reply: &'r mut ReplyWriter<'b>,
     finding: Finding,
+    /// The DNAMEs in the answer, and where their targets stand in the message.
+    redirects: ArrayVec<(Node<'s>, usize), MAX_CHAIN>,
 }
 
 impl<'s> Walk<'s, '_, '_> {
@@ -174,6 +181,10 @@ impl<'s> Walk<'s, '_, '_> {
             _ => self.open_terms(hop.entry, column, verdict, max_ttl),
         };
         match place {
+            // The chain came by here, and the record asked for was told on the way.
+            Place::Node(node) if self.rtype == Rtype::DNAME && self.told(&node).is_some() => {
+                Ok(None)
+            }
             Place::Node(node) | Place::Wildcard(node) => self.node(hop, &node, &terms),
             Place::Delegated { delegation, is_exact: true } if self.rtype == Rtype::DS => {
                 self.own_data(hop, &delegation, &terms)
@@ -293,9 +304,17 @@ impl<'s> Walk<'s, '_, '_> {
         let Some(rdata) = dname.rdata().next() else { return Ok(None) };
         let owner_len = owner.relative_name().len() + hop.entry.zone.apex().len();
         let kept = hop.name.as_wire().len() - owner_len;
-        let owner_at = Pointer::to(hop.spelled.place(kept)).ok_or(Full)?;
         let bound = ttl_bound(&dname, terms);
-        let dname_at = self.put(Section::Answer, hop, &dname, owner_at, bound)? + RECORD_LEN;
+        let dname_at = match self.told(owner) {
+            // A chain may come by more than once; the record stands in the answer once.
+            Some(dname_at) => dname_at,
+            None => {
+                let owner_at = Pointer::to(hop.spelled.place(kept)).ok_or(Full)?;
+                self.put(Section::Answer, hop, &dname, owner_at, bound)? + RECORD_LEN
+            }
+        };
+        // Full only at the end of the longest chain, where nothing comes by again.
+        let _ = self.redirects.try_push((*owner, dname_at));
         let mut target: ArrayVec<u8, { name::MAX_NAME_LEN }> = ArrayVec::new();
         let fits = target.try_extend_from_slice(&hop.name.as_wire()[..kept]).is_ok()
             && target.try_extend_from_slice(rdata).is_ok();
@@ -321,10 +340,17 @@ impl<'s> Walk<'s, '_, '_> {
         Ok(self.next_hop(&target, spelled))
     }
 
+    /// Where the target of the node's DNAME stands, if the record is in the answer.
+    fn told(&self, owner: &Node<'_>) -> Option<usize> {
+        let told = self.redirects.iter().find(|(node, _)| node.is_same(owner))?;
+        Some(told.1)
+    }
+
     /// The next name of a chain, where it is in a hosted zone that can answer.
     fn next_hop(&self, target: &[u8], spelled: Spelled) -> Option<Hop<'s>> {
         let name = HashedName::read(target, self.state.zones.key())?;
-        let entry = self.state.zones.find(&name)?.entry;
+        let found = self.state.zones.find(&name)?;
+        let entry = responsible(&found, &name, self.rtype);
         (!entry.zone.is_broken()).then_some(Hop { entry, name, spelled })
     }
 

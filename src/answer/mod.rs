@@ -29,6 +29,8 @@ pub use chaos::Identity;
 pub const MAX_UDP_REPLY: usize = UDP_PAYLOAD as usize;
 /// Largest DNS message.
 pub const MAX_MESSAGE: usize = 65_535;
+/// Replies are padded to multiples of this (RFC 8467 §4.1).
+const PADDED_BLOCK: usize = 468;
 /// Largest reply over UDP to a query without EDNS (RFC 1035 §4.2.1).
 const MAX_PLAIN_REPLY: usize = 512;
 
@@ -76,6 +78,9 @@ pub enum Transport {
     Udp,
     /// TCP and whatever else carries whole messages of up to 65,535 bytes.
     Stream,
+    /// As [`Transport::Stream`], encrypted: whoever listens sees lengths only, so that replies are
+    /// padded where the query asks for it (RFC 7830).
+    Encrypted,
 }
 
 /// What an answer depends on beside the state and the query.
@@ -154,7 +159,7 @@ pub fn answer(state: &State, context: &Context, query: &[u8], out: &mut [u8]) ->
     let mut reply = ReplyWriter::new(out, query, read.question_end);
     let mut options = read.edns.map(|edns| opt_options(state, context, &edns));
     let size = match (context.transport, read.edns) {
-        (Transport::Stream, _) => MAX_MESSAGE,
+        (Transport::Stream | Transport::Encrypted, _) => MAX_MESSAGE,
         (Transport::Udp, None) => MAX_PLAIN_REPLY,
         (Transport::Udp, Some(edns)) => {
             usize::from(edns.payload).clamp(MAX_PLAIN_REPLY, MAX_UDP_REPLY)
@@ -211,6 +216,8 @@ fn opt_options<'a>(state: &'a State, context: &Context, edns: &Edns<'_>) -> OptO
         }),
         nsid: (edns.wants_nsid && !identity.nsid.is_empty()).then_some(identity.nsid.as_slice()),
         error: None,
+        pad_to: (edns.wants_padding && context.transport == Transport::Encrypted)
+            .then_some(PADDED_BLOCK),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::notice::Look;
 use crate::reload::read_zones::{Loaded, read_zones as read_files};
 use crate::reload::rebuild;
 use crate::reload::{Scope, ZoneFiles};
-use crate::serve::{CertificateFiles, check_certificate};
+use crate::serve::check_certificate;
 use crate::wire::HashKey;
 
 /// What was read, and what is wrong with it.
@@ -73,12 +73,8 @@ fn read_everything(config: &Config) -> Report {
             return report;
         }
     };
-    if let Some(identity) = &config.tls.identity {
-        let files = CertificateFiles {
-            certificate: identity.certificate.clone(),
-            key: identity.key.clone(),
-        };
-        report.add(&[("certificate", 1)], check_certificate(&files).err().into_iter().collect());
+    if let Some(files) = settings::certificate_files(config) {
+        report.add(&[("certificate", 1)], check_certificate(&files));
     }
     let look = Look::load(&config.notice.page, &config.file);
     report.add(&[], look.err().unwrap_or_default());

@@ -16,11 +16,9 @@ use crate::answer::cookie::CookieSecret;
 use crate::config::Config;
 use crate::notice::{self, Look, LookInUse};
 use crate::reload::protocol::Status;
-use crate::reload::rebuild::{ReadSettings, Rebuild};
+use crate::reload::rebuild::{ReadAgain, ReadSettings, Rebuild};
 use crate::reload::{self, Driver, control};
-use crate::serve::{
-    self, CertificateFiles, HttpsSettings, LocalAddrs, Settings, TcpSettings, TlsSettings,
-};
+use crate::serve::{self, Certificate, EncryptedSettings, LocalAddrs, Settings, TcpSettings};
 use crate::state::{Phase, Shared, State};
 
 /// How long queries that have come may take to be answered once the server is to stop.
@@ -46,6 +44,7 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
         Look::load(&config.notice.page, &config.file).map_err(Failure::Config)?,
     ));
     let bound = serve::bind(&transport_settings(config))?;
+    let certificate = bound.certificate();
     let (notice_listeners, notice_addresses) = serve::bind_listeners(&config.notice.listen)?;
     log_addresses(bound.local_addrs(), &notice_addresses);
     // Before any thread is started, so that all of them are bound by it.
@@ -53,11 +52,17 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
         privileges::become_user(user, config.server.group.as_deref())?;
         tracing::info!(user, "gave up root's rights");
     }
+    if let Some(certificate) = &certificate {
+        // As it will be read when it changes: by the user that the server is now.
+        for fault in certificate.reload() {
+            tracing::warn!("{fault}");
+        }
+    }
     log.detach();
     let mut signals = Signals::install()?;
     let shared = Arc::new(Shared::new(State::default()));
     let running = bound.run(Arc::clone(&shared)).map_err(Failure::io("starting the threads"))?;
-    let read_settings = settings_reader(config.clone(), secret, Arc::clone(&look));
+    let read_settings = settings_reader(config.clone(), secret, certificate, Arc::clone(&look));
     let rebuild = Rebuild::new(Arc::clone(&shared), settings, read_settings);
     let driver = Driver::spawn(driver_settings(config), rebuild)
         .map_err(Failure::io("starting the reload thread"))?;
@@ -102,13 +107,15 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
 }
 
 /// Reads the configuration again; what can only change with a restart is told, and left.
+/// The certificate is looked at on the same occasions.
 fn settings_reader(
     started_with: Config,
     secret: CookieSecret,
+    certificate: Option<Arc<Certificate>>,
     look: Arc<LookInUse>,
 ) -> ReadSettings {
     let mut told: Vec<&'static str> = Vec::new();
-    Box::new(move || {
+    let mut read = move || {
         let config = Config::load(&started_with.file)?;
         let waiting = started_with.restart_needed_for(&config);
         if waiting != told {
@@ -119,10 +126,18 @@ fn settings_reader(
         }
         let mut config = config;
         config.server = started_with.server.clone();
+        config.tls = started_with.tls.clone();
         let new_look = Look::load(&config.notice.page, &config.file)?;
         let settings = settings::rebuild(&config, secret)?;
         look.set(new_look);
         Ok(settings)
+    };
+    Box::new(move || {
+        let faults = certificate.as_ref().map(|it| it.reload()).unwrap_or_default();
+        match read() {
+            Ok(settings) => ReadAgain { settings: Some(settings), faults },
+            Err(more) => ReadAgain { settings: None, faults: [more, faults].concat() },
+        }
     })
 }
 
@@ -203,11 +218,11 @@ fn tell_when_ready(driver: reload::Handle, shared: Arc<Shared>) -> Result<(), Fa
 /// What the transports are told.
 pub fn transport_settings(config: &Config) -> Settings {
     let server = &config.server;
-    let files = config.tls.identity.as_ref().map(|identity| CertificateFiles {
-        certificate: identity.certificate.clone(),
-        key: identity.key.clone(),
-    });
-    let with_files = |listen: &[SocketAddr]| files.clone().filter(|_| !listen.is_empty());
+    let Config { tls, https, quic, http3, .. } = config;
+    let is_off = [&tls.listen, &https.listen, &quic.listen, &http3.listen]
+        .iter()
+        .all(|listen| listen.is_empty());
+    let encrypted = settings::certificate_files(config).filter(|_| !is_off);
     Settings {
         workers: server.workers,
         tcp: TcpSettings {
@@ -217,16 +232,13 @@ pub fn transport_settings(config: &Config) -> Settings {
             write_timeout: server.tcp_idle_timeout,
             ..TcpSettings::default()
         },
-        tls: with_files(&config.tls.listen).map(|files| TlsSettings {
-            listen: config.tls.listen.clone(),
+        encrypted: encrypted.map(|files| EncryptedSettings {
             files,
-            timeout: server.tcp_idle_timeout,
-        }),
-        https: with_files(&config.https.listen).map(|files| HttpsSettings {
-            listen: config.https.listen.clone(),
-            files,
-            timeout: server.tcp_idle_timeout,
-            path: config.https.path.clone(),
+            tls: tls.listen.clone(),
+            https: https.listen.clone(),
+            quic: quic.listen.clone(),
+            http3: http3.listen.clone(),
+            path: https.path.clone(),
         }),
         ..Settings::new(addresses_at_hand(&server.listen, look_for_ipv6_loopback()))
     }
@@ -272,6 +284,8 @@ fn log_addresses(addresses: &LocalAddrs, notice: &Vec<SocketAddr>) {
         ("tcp", &addresses.tcp),
         ("tls", &addresses.tls),
         ("https", &addresses.https),
+        ("quic", &addresses.quic),
+        ("http3", &addresses.http3),
         ("notice", notice),
     ];
     for (transport, addresses) in by_transport {
@@ -377,22 +391,25 @@ mod tests {
             "[server]\nlisten = [\"127.0.0.1:53\"]\nworkers = 3\ntcp_idle_timeout = \"4s\"\n\
              tcp_max_connections = 7\ntcp_max_connections_per_client = 2\n\
              [tls]\nlisten = [\"127.0.0.1:853\"]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n\
-             [https]\nlisten = [\"127.0.0.1:443\"]\npath = \"/q\"\n",
+             [https]\nlisten = [\"127.0.0.1:443\"]\npath = \"/q\"\n\
+             [quic]\nlisten = [\"127.0.0.1:853\"]\n[http3]\nlisten = [\"127.0.0.1:443\"]\n",
         );
         assert_eq!(settings.listen, ["127.0.0.1:53".parse().unwrap()]);
         assert_eq!(settings.workers, 3);
         assert_eq!(settings.tcp.idle_timeout, Duration::from_secs(4));
         assert_eq!((settings.tcp.max_connections, settings.tcp.max_connections_per_client), (7, 2));
-        let (tls, https) = (settings.tls.unwrap(), settings.https.unwrap());
-        assert_eq!(tls.files.certificate, Path::new("etc/c.pem"));
-        assert_eq!(tls.listen, ["127.0.0.1:853".parse().unwrap()]);
-        assert_eq!((https.path.as_str(), &https.files), ("/q", &tls.files));
+        let encrypted = settings.encrypted.unwrap();
+        assert_eq!(encrypted.files.certificate, Path::new("etc/c.pem"));
+        let port = |listen: &[SocketAddr]| listen.iter().map(SocketAddr::port).sum::<u16>();
+        assert_eq!((port(&encrypted.tls), port(&encrypted.https)), (853, 443));
+        assert_eq!((port(&encrypted.quic), port(&encrypted.http3)), (853, 443));
+        assert_eq!(encrypted.path, "/q");
     }
 
     #[test]
-    fn without_addresses_for_them_tls_and_https_are_off() {
+    fn without_addresses_for_it_nothing_is_encrypted() {
         let settings = settings("[tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n");
-        assert!(settings.tls.is_none() && settings.https.is_none());
+        assert!(settings.encrypted.is_none());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From the configuration to what each room wants to be told.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -12,6 +12,7 @@ use crate::feed::FeedSettings;
 use crate::gate::{self, GateSettings, MailHosts};
 use crate::region::Regions;
 use crate::reload::rebuild;
+use crate::serve::CertificateFiles;
 use crate::state::verdicts::Rules;
 use crate::wire::Name;
 
@@ -19,7 +20,6 @@ use crate::wire::Name;
 /// for the life of the process, so that a reload does not make all cookies stale.
 pub fn rebuild(config: &Config, secret: CookieSecret) -> Result<rebuild::Settings, Vec<Fault>> {
     let regions = regions(config)?;
-    let page = &config.notice.page;
     let identity = Identity {
         nsid: config.server.nsid.clone().unwrap_or_default(),
         version: config.server.version.clone(),
@@ -37,11 +37,24 @@ pub fn rebuild(config: &Config, secret: CookieSecret) -> Result<rebuild::Setting
         regions_stamp: regions_stamp(config),
         identity: Arc::new(identity),
         config: config.file.clone(),
-        files: [&config.regions.mmdb, &page.logo, &page.template, &page.style]
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect(),
+        files: single_files(config),
+    })
+}
+
+/// The single files that the configuration names, to be watched.
+fn single_files(config: &Config) -> Vec<PathBuf> {
+    let identity = config.tls.identity.iter();
+    let of_identity = identity.flat_map(|it| [it.certificate.clone(), it.key.clone()]);
+    let page = &config.notice.page;
+    let others = [&config.regions.mmdb, &page.logo, &page.template, &page.style];
+    others.into_iter().flatten().cloned().chain(of_identity).collect()
+}
+
+/// The certificate of the encrypted transports.
+pub fn certificate_files(config: &Config) -> Option<CertificateFiles> {
+    config.tls.identity.as_ref().map(|identity| CertificateFiles {
+        certificate: identity.certificate.clone(),
+        key: identity.key.clone(),
     })
 }
 

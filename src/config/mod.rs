@@ -39,6 +39,10 @@ pub struct Config {
     pub tls: Tls,
     /// `[https]`
     pub https: Https,
+    /// `[quic]`
+    pub quic: Quic,
+    /// `[http3]`
+    pub http3: Http3,
     /// `[zones]`
     pub zones: Zones,
     /// `[filings]`
@@ -75,7 +79,8 @@ pub struct Server {
     /// The secret of DNS cookies (RFC 7873, 9018), one for the whole fleet. Default: a random one
     /// at each start.
     pub cookie_secret: Option<CookieSecret>,
-    /// TCP connections open at a time. Default 10,000.
+    /// TCP connections open at a time, those of DNS over TLS and over HTTPS included. Default
+    /// 10,000.
     pub tcp_max_connections: usize,
     /// TCP connections open at a time from one client address. Default 128.
     pub tcp_max_connections_per_client: usize,
@@ -84,7 +89,7 @@ pub struct Server {
     pub tcp_idle_timeout: Duration,
 }
 
-/// `[tls]`: DNS over TLS (RFC 7858), and the certificate that DNS over HTTPS uses, too.
+/// `[tls]`: DNS over TLS (RFC 7858), and the certificate of all that is encrypted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tls {
     /// Where DNS over TLS is taken; empty (default) is nowhere.
@@ -109,6 +114,20 @@ pub struct Https {
     pub listen: Vec<SocketAddr>,
     /// The path of the address. Default `/dns-query`.
     pub path: String,
+}
+
+/// `[quic]`: DNS over QUIC (RFC 9250), with the certificate of `[tls]`. Experimental.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Quic {
+    /// Where DNS over QUIC is taken; empty (default) is nowhere.
+    pub listen: Vec<SocketAddr>,
+}
+
+/// `[http3]`: DNS over HTTPS by HTTP/3, with the certificate of `[tls]`. Experimental.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Http3 {
+    /// Where it is taken; empty (default) is nowhere.
+    pub listen: Vec<SocketAddr>,
 }
 
 /// `[zones]`: the master files.
@@ -296,6 +315,8 @@ impl Config {
             ("[server]", self.server != new.server),
             ("[tls]", self.tls != new.tls),
             ("[https]", self.https != new.https),
+            ("[quic]", self.quic != new.quic),
+            ("[http3]", self.http3 != new.http3),
             ("[notice]", notice_server(self) != notice_server(new)),
             ("[log]", self.log != new.log),
             ("[control]", self.control != new.control),

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Notice;
-use super::read::{Listening, path, small};
+use super::read::{Listening, Over, path, small};
 use super::reader::{Document, Key};
-use super::values::{Problem, parse_filled, parse_socket_address};
+use super::values::{Problem, parse_filled};
 use crate::notice::{Limits, Provider, Settings};
 
 /// Reads the section.
@@ -15,7 +15,7 @@ pub(super) fn read(
     folder: &Path,
     listening: &mut Listening,
 ) -> Notice {
-    let listen = document.list(key("listen"), parse_socket_address).unwrap_or_default();
+    let listen = listening.read(document, "notice", Over::Tcp);
     let page = page(document, folder);
     for (needed, remedy) in [
         ("name", "set name in [notice], as your customers know you: name = \"某某云\""),
@@ -26,7 +26,7 @@ pub(super) fn read(
             document.fault_of(key("listen"), Problem::new(problem, remedy));
         }
     }
-    Notice { listen: listening.add(listen), page, limits: limits(document) }
+    Notice { listen, page, limits: limits(document) }
 }
 
 fn key(name: &'static str) -> Key {

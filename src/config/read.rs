@@ -12,8 +12,8 @@ use super::values::{
     parse_province, parse_socket_address,
 };
 use super::{
-    Config, Control, ExternalTargets, Filings, Gate, GateMode, Https, Log, LogFormat, LogLevel,
-    OtherMainland, Regions, Server, Tls, TlsIdentity, TransferInProgress, Zones,
+    Config, Control, ExternalTargets, Filings, Gate, GateMode, Http3, Https, Log, LogFormat,
+    LogLevel, OtherMainland, Quic, Regions, Server, Tls, TlsIdentity, TransferInProgress, Zones,
 };
 use crate::fault::Fault;
 
@@ -48,14 +48,26 @@ fn config(document: &mut Document<'_>, file: &Path) -> Config {
     let server = server(document, folder, &mut listening);
     let tls = tls(document, folder, &mut listening);
     let https = https(document, &mut listening);
+    let quic = Quic { listen: listening.read(document, "quic", Over::Udp) };
+    let http3 = Http3 { listen: listening.read(document, "http3", Over::Udp) };
     let notice = notice::read(document, folder, &mut listening);
     listening.report_duplicates(document);
-    report_missing_certificate(document, &tls, &https);
+    report_missing_certificate(
+        document,
+        &[
+            ("tls", &tls.listen),
+            ("https", &https.listen),
+            ("quic", &quic.listen),
+            ("http3", &http3.listen),
+        ],
+    );
     Config {
         file: file.to_path_buf(),
         server,
         tls,
         https,
+        quic,
+        http3,
         zones: zones(document, folder),
         filings: filings(document, folder),
         gate: gate(document),
@@ -81,7 +93,7 @@ fn server(document: &mut Document<'_>, folder: &Path, listening: &mut Listening)
                     ),
                 );
             }
-            listening.add(list)
+            listening.add(list, Over::Both)
         }
         None => default.listen,
     };
@@ -134,7 +146,7 @@ fn server(document: &mut Document<'_>, folder: &Path, listening: &mut Listening)
 }
 
 fn tls(document: &mut Document<'_>, folder: &Path, listening: &mut Listening) -> Tls {
-    let listen = document.list(("tls", "listen"), parse_socket_address).unwrap_or_default();
+    let listen = listening.read(document, "tls", Over::Tcp);
     let (certificate_key, key_key) = (("tls", "certificate"), ("tls", "key"));
     let certificate = path(document, certificate_key, folder);
     let key = path(document, key_key, folder);
@@ -150,13 +162,13 @@ fn tls(document: &mut Document<'_>, folder: &Path, listening: &mut Listening) ->
         }
     }
     Tls {
-        listen: listening.add(listen),
+        listen,
         identity: certificate.zip(key).map(|(certificate, key)| TlsIdentity { certificate, key }),
     }
 }
 
 fn https(document: &mut Document<'_>, listening: &mut Listening) -> Https {
-    let listen = document.list(("https", "listen"), parse_socket_address).unwrap_or_default();
+    let listen = listening.read(document, "https", Over::Tcp);
     let path = document.text(("https", "path"), |text| {
         let printable = text.bytes().all(|b| b.is_ascii_graphic() && !b"?#{}".contains(&b));
         if text.starts_with('/') && printable {
@@ -164,14 +176,17 @@ fn https(document: &mut Document<'_>, listening: &mut Listening) -> Https {
         }
         Err(Problem::new("not the path of a web address", "write it as in \"/dns-query\""))
     });
-    Https { listen: listening.add(listen), path: path.unwrap_or(Https::default().path) }
+    Https { listen, path: path.unwrap_or(Https::default().path) }
 }
 
-fn report_missing_certificate(document: &mut Document<'_>, tls: &Tls, https: &Https) {
+fn report_missing_certificate(
+    document: &mut Document<'_>,
+    encrypted: &[(&'static str, &Vec<SocketAddr>)],
+) {
     if document.has(("tls", "certificate")) || document.has(("tls", "key")) {
         return;
     }
-    for (section, listen) in [("tls", &tls.listen), ("https", &https.listen)] {
+    for &(section, listen) in encrypted {
         if !listen.is_empty() {
             document.fault_of(
                 (section, "listen"),
@@ -340,17 +355,43 @@ fn control(document: &mut Document<'_>, folder: &Path) -> Control {
 
 /// The addresses of every section, to find two that are the same: the second could not be bound.
 #[derive(Default)]
-pub(super) struct Listening(Vec<(SocketAddr, Span)>);
+pub(super) struct Listening(Vec<(SocketAddr, Span, Over)>);
+
+/// What an address is bound for: one of UDP and one of TCP do not meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    Both,
+    Tcp,
+    Udp,
+}
+
+impl Over {
+    fn meets(self, other: Over) -> bool {
+        self == other || self == Over::Both || other == Over::Both
+    }
+}
 
 impl Listening {
-    pub(super) fn add(&mut self, list: Vec<(SocketAddr, Span)>) -> Vec<SocketAddr> {
-        self.0.extend(list.iter().cloned());
+    /// The key `listen` of a section; nothing by default.
+    pub(super) fn read(
+        &mut self,
+        document: &mut Document<'_>,
+        section: &'static str,
+        over: Over,
+    ) -> Vec<SocketAddr> {
+        let list = document.list((section, "listen"), parse_socket_address);
+        self.add(list.unwrap_or_default(), over)
+    }
+
+    fn add(&mut self, list: Vec<(SocketAddr, Span)>, over: Over) -> Vec<SocketAddr> {
+        self.0.extend(list.iter().map(|(address, span)| (*address, span.clone(), over)));
         values(Some(list))
     }
 
     fn report_duplicates(self, document: &mut Document<'_>) {
-        for (index, (address, span)) in self.0.iter().enumerate() {
-            let earlier = self.0.iter().take(index).any(|(earlier, _)| earlier == address);
+        for (index, (address, span, over)) in self.0.iter().enumerate() {
+            let mut before = self.0.iter().take(index);
+            let earlier = before.any(|(other, _, its)| other == address && its.meets(*over));
             if earlier && address.port() != 0 {
                 document.fault(
                     span.clone(),

@@ -229,6 +229,23 @@ fn text_that_is_no_toml_is_reported_with_the_other_faults() {
 }
 
 #[test]
+fn an_address_of_udp_and_one_of_tcp_do_not_meet() {
+    let certificate = "certificate = \"c.pem\"\nkey = \"k.pem\"\n";
+    let text = |quic: &str, http3: &str| {
+        format!(
+            "[server]\nlisten = [\"127.0.0.1:53\"]\n[tls]\nlisten = [\"127.0.0.1:853\"]\n{certificate}[https]\nlisten = \
+             [\"127.0.0.1:443\"]\n[quic]\nlisten = [\"{quic}\"]\n[http3]\nlisten = [\"{http3}\"]\n"
+        )
+    };
+    assert!(faults_of(&text("127.0.0.1:853", "127.0.0.1:443")).is_empty());
+    let twice = "this address is listened on twice; leave one of them out";
+    for (quic, http3) in [("127.0.0.1:853", "127.0.0.1:853"), ("127.0.0.1:53", "[::1]:443")] {
+        let faults = faults_of(&text(quic, http3));
+        assert!(faults.len() == 1 && faults[0].ends_with(twice), "{faults:?}");
+    }
+}
+
+#[test]
 fn one_address_is_not_listened_on_twice() {
     insta::assert_snapshot!(
         faults_of("[server]\nlisten = [\"[::1]:53\", \"127.0.0.1:853\"]\n[tls]\nlisten = [\"127.0.0.1:853\"]\n[https]\nlisten = [\"127.0.0.1:443\"]\npath = \"dns-query\"\n").join("\n"),

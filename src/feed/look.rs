@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | the same size, times and inode | nothing |
 //! | the same content | nothing |
-//! | longer, and begins as it did | the new whole lines are taken in at once |
+//! | longer, and begins as it did | the new whole lines are taken in at once; after a sample, the rest is compared later |
 //! | another inode in its place | taken in at once, unless it is being written or ends half-way |
 //! | another content in place | taken in when the writer has closed it; where it is not known to be open, when it was quiet for `settle` |
 //! | too many bad lines, or unreadable | refused whole: what was last taken in stays |
@@ -30,6 +30,9 @@ use super::shrink::{Emptied, Lost};
 use super::split::End;
 use super::store::{FileId, FilingStore, Rest};
 use crate::fault::{Fault, Severity};
+
+/// Blocks of a file that are compared in one look: some 10 ms.
+const CHECKED_AT_ONCE: usize = 32;
 
 /// An empty file must have been quiet for at least so long.
 const EMPTY_REST: Duration = Duration::from_secs(5);
@@ -60,6 +63,8 @@ pub(super) struct Taken {
     /// A later write may have left the same stat.
     pub(super) doubtful: bool,
     pub(super) mark: Mark,
+    /// Blocks of the mark that have been compared since the last append was taken for one.
+    pub(super) checked: usize,
     pub(super) layout: Option<Layout>,
     pub(super) count: Count,
 }
@@ -84,6 +89,10 @@ pub(super) enum Look {
         stat: Stat,
         wait: Duration,
     },
+    /// What was taken for an append is one, as far as so many blocks of the file.
+    Checked(usize),
+    /// What was taken for an append was more than that.
+    Rewritten,
     Gone,
     Read(Box<Version>),
     Unreadable(io::Error),
@@ -190,7 +199,7 @@ impl<'a> Looker<'a> {
                 (false, _) if source.waiting.is_some() || source.refused.is_some() => {
                     return Ok(Look::Touched(stat));
                 }
-                (false, _) => return Ok(Look::Same),
+                (false, _) => return check(path, taken),
                 (true, false) => return Ok(unsettled),
                 (true, true) => {}
             }
@@ -293,6 +302,18 @@ impl<'a> Looker<'a> {
             _ => RestsOn::Nothing,
         };
         Ok(Look::Read(Box::new(Version { stat, reading, rest, grew, rests_on })))
+    }
+}
+
+/// Compares some more of a file with what was read of it: an append is answered after samples only.
+fn check(path: &Path, taken: &Taken) -> io::Result<Look> {
+    let end = taken.mark.blocks.len().min(taken.checked + CHECKED_AT_ONCE);
+    if taken.checked >= end {
+        return Ok(Look::Same);
+    }
+    match taken.mark.holds_in(&File::open(path)?, taken.checked..end)? {
+        true => Ok(Look::Checked(end)),
+        false => Ok(Look::Rewritten),
     }
 }
 

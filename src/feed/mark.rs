@@ -44,8 +44,17 @@ impl Mark {
             Thoroughly::Everything => 1,
             Thoroughly::Sampled => (count / 5).max(1),
         };
+        self.holds_in(file, (0..count).step_by(step).chain(count.checked_sub(1)))
+    }
+
+    /// Whether these blocks of the file are still what was read.
+    pub(super) fn holds_in(
+        &self,
+        file: &File,
+        blocks: impl Iterator<Item = usize>,
+    ) -> io::Result<bool> {
         let mut buffer = Vec::new();
-        for index in (0..count).step_by(step).chain(count.checked_sub(1)) {
+        for index in blocks {
             let start = index as u64 * BLOCK as u64;
             let len = (self.size - start).min(BLOCK as u64) as usize;
             if read_at(file, start, len, &mut buffer)? < len

@@ -95,6 +95,21 @@ impl Feed {
         &self.store
     }
 
+    /// Takes other limits of what is taken in; false, and nothing done, where the settings are of
+    /// another folder or another provider, so that all must be read anew.
+    pub fn change_limits(&mut self, settings: &FeedSettings) -> bool {
+        let FeedSettings { path, provider, .. } = settings;
+        let is_same = (path, provider) == (&self.settings.path, &self.settings.provider);
+        if is_same {
+            self.settings = settings.clone();
+            // What was too bad, or too little, may not be so any longer.
+            for source in self.sources.values_mut() {
+                source.refused = None;
+            }
+        }
+        is_same
+    }
+
     /// The settings in force.
     pub fn settings(&self) -> &FeedSettings {
         &self.settings
@@ -388,6 +403,17 @@ impl Feed {
                         round.look_again_in(wait);
                     }
                 }
+                Look::Checked(blocks) => {
+                    if let Some(taken) = &mut source.taken {
+                        taken.checked = blocks;
+                    }
+                }
+                Look::Rewritten => {
+                    if let Some(taken) = &mut source.taken {
+                        taken.doubtful = true;
+                    }
+                    round.look_again_in(Duration::from_millis(1));
+                }
                 Look::Gone => plans.push(Plan { path: path.clone(), id, version: None }),
                 Look::Read(version) => {
                     source.settled();
@@ -462,6 +488,10 @@ impl Feed {
                     source.taken = Some(Taken {
                         stat,
                         doubtful: stat.may_hide_a_write(now.wall),
+                        checked: match rest {
+                            Rest::Stays => 0,
+                            Rest::Goes => reading.mark.blocks.len(),
+                        },
                         mark: reading.mark,
                         layout: reading.layout,
                         count: reading.count,

@@ -508,6 +508,31 @@ fn what_is_written_on_to_a_line_that_counted_changes_that_line() {
     assert!(world.facts("a.cn")[0].restricted);
 }
 
+/// An append is answered after samples; what differs between them is found by the next looks.
+#[test]
+fn what_was_changed_in_place_under_an_append_is_found() {
+    let padding = format!("{{\"remark\":\"{}\",", "x".repeat(4_000));
+    let line = |number| object(&format!("d{number}.cn"), number).replacen('{', &padding, 1);
+    let text: String = (0..3_000).map(line).collect();
+    let mut world = World::with(&[("a.ndjson", &text)]);
+    // In the fourth of a dozen blocks; every other one is a sample.
+    let number = (0..3_000).find(|&number| line(0).len() as u32 * number > (7 << 20) / 2);
+    let number = number.expect("a line there");
+    let site = format!("d{number}.cn");
+    let changed = line(number).replace("false", "true ");
+    let mut text = text.replace(&line(number), &changed);
+    text.push_str(&line(3_000));
+    let mut file = File::options().write(true).open(world.path("a.ndjson")).expect("the file");
+    file.write_all(text.as_bytes()).expect("written");
+    assert_eq!(world.refresh_later().changed, domains(&["d3000.cn"]));
+    assert!(!world.facts(&site)[0].restricted);
+    world.refresh_later();
+    let found = world.refresh_later();
+    assert_eq!(found.changed, domains(&[site.as_str()]));
+    assert!(world.facts(&site)[0].restricted);
+    assert_eq!(world.refresh_later().changed, Changed::None);
+}
+
 #[test]
 fn an_ndjson_object_without_line_end_counts_when_it_is_whole() {
     let mut world = World::with(&[("a.ndjson", &object("a.cn", 1))]);

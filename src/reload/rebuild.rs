@@ -72,8 +72,17 @@ impl Settings {
     }
 }
 
-/// Reads the configuration anew.
-pub type ReadSettings = Box<dyn FnMut() -> Result<Settings, Vec<Fault>> + Send>;
+/// Reads the configuration anew, and whatever else depends on the single files that it names.
+pub type ReadSettings = Box<dyn FnMut() -> ReadAgain + Send>;
+
+/// What came of reading the configuration anew.
+#[derive(Debug)]
+pub struct ReadAgain {
+    /// None where it was refused.
+    pub settings: Option<Settings>,
+    /// What is wrong with the configuration, or with a file that it names.
+    pub faults: Vec<Fault>,
+}
 
 /// Builds what is served, and keeps it in step with the files.
 pub struct Rebuild {
@@ -225,6 +234,26 @@ impl Rebuild {
         if judged.scopes != self.gate.scopes(apex) {
             Arc::make_mut(&mut self.gate).set_scopes(apex, judged.scopes);
         }
+    }
+
+    /// A configuration that names another folder, in which there is nothing, would remove every zone,
+    /// or close every domain: it is refused.
+    fn fault_of_folders(&self, new: &Settings) -> Option<Fault> {
+        let zones = (!self.files.is_empty()).then_some((&self.settings.zones, &new.zones));
+        let filings =
+            (!self.store().is_empty()).then_some((&self.settings.feed.path, &new.feed.path));
+        let changed = zones.into_iter().chain(filings).filter(|(old, new)| old != new);
+        changed.map(|(_, folder)| folder).find_map(|folder| {
+            let problem = match std::fs::read_dir(folder).map(|mut entries| entries.next()) {
+                Ok(Some(_)) => return None,
+                Ok(None) => "the folder that the changed configuration names is empty".to_owned(),
+                Err(error) => {
+                    format!("the folder that the changed configuration names: {error}")
+                }
+            };
+            let remedy = "fill the folder, then `beiand reload`; the former settings stay in force";
+            Some(Fault::of_file(Severity::Error, folder, problem, remedy))
+        })
     }
 
     fn tell_verdict(&self, apex: &[u8], before: &Column, after: &Column, taken: &mut Taken) {
@@ -403,14 +432,13 @@ impl Loader for Rebuild {
     }
 
     fn config(&mut self, now: Instant) -> Taken {
-        let mut taken = Taken::default();
-        let new = match (self.read_settings)() {
-            Ok(new) => new,
-            Err(faults) => {
-                taken.faults = faults;
-                return taken;
-            }
-        };
+        let ReadAgain { settings, faults } = (self.read_settings)();
+        let mut taken = Taken { faults, ..Taken::default() };
+        let Some(new) = settings else { return taken };
+        if let Some(fault) = self.fault_of_folders(&new) {
+            taken.faults.push(fault);
+            return taken;
+        }
         let old = std::mem::replace(&mut self.settings, new);
         let new = self.settings.clone();
         let mut is_changed = old.identity != new.identity;
@@ -425,10 +453,16 @@ impl Loader for Rebuild {
             is_changed = true;
         }
         // A folder that has not been looked at yet is none that a change could be missed in.
-        if old.feed != new.feed && self.feed.is_some() {
-            self.feed = None;
-            self.told_waiting = None;
-            self.refresh_feed(feed::Scope::All, &[], feed::Shrink::Accept, &mut taken);
+        if old.feed != new.feed
+            && let Some(feed) = &mut self.feed
+        {
+            let mut shrink = feed::Shrink::Guard;
+            if !feed.change_limits(&new.feed) {
+                self.feed = None;
+                self.told_waiting = None;
+                shrink = feed::Shrink::Accept;
+            }
+            self.refresh_feed(feed::Scope::All, &[], shrink, &mut taken);
         }
         if old.zones != new.zones || old.settle != new.settle {
             self.files = ZoneFiles::new(&new.zones, new.settle);

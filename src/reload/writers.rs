@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,9 @@ use crate::feed::{self, Written};
 /// been written to for so long is at rest.
 const LONGEST_OPEN: Duration = Duration::from_secs(600);
 /// Events that have not come by then are not waited for.
-const LONGEST_PROBE: Duration = Duration::from_secs(1);
+const LONGEST_PROBE: Duration = Duration::from_secs(10);
+/// The queue of events may have been full: another is caused after so long.
+const LOST_AFTER: Duration = Duration::from_millis(200);
 /// Files that are remembered as being written to; with more, all are forgotten, and quiet decides.
 const MAX_WRITTEN: usize = 65_536;
 
@@ -73,16 +75,29 @@ pub struct Writers(Option<Events>);
 struct Events {
     raw: Arc<Mutex<Raw>>,
     probe: Arc<Probe>,
+    /// The events could not be caught up with: of no file is it known that nobody wrote to it.
+    is_behind: Arc<AtomicBool>,
 }
 
 /// A file of our own, without a name, among those watched: the events come in order, so that when
 /// one of this file has come, all have that were caused before it.
+///
+/// Two kinds of events take turns: one that comes late, or twice, is none that the next look waits
+/// for, and has come before the look after that begins.
 #[derive(Debug, Default)]
 pub(super) struct Probe {
     path: PathBuf,
     file: OnceLock<File>,
-    noted: Mutex<u64>,
+    noted: Mutex<Noted>,
     changed: Condvar,
+    turn: AtomicU64,
+}
+
+/// How many events of the probe have come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Noted {
+    of_size: u64,
+    of_mode: u64,
 }
 
 impl Probe {
@@ -103,65 +118,79 @@ impl Probe {
         let removed = fs::remove_file(&self.path);
         watched?;
         removed?;
-        // The removal is an event of its own, and must not be taken for a later one.
-        if !self.wait_for(|noted| noted > 0) {
-            return Err(notify::Error::generic("the events of a file do not come"));
+        match self.catch_up_by(&file) {
+            true => {
+                let _ = self.file.set(file);
+                Ok(())
+            }
+            false => Err(notify::Error::generic("the events of a file do not come")),
         }
-        let _ = self.file.set(file);
-        Ok(())
     }
 
     /// Takes an event in; true where it is the file's.
     pub(super) fn note(&self, event: &notify::Result<Event>) -> bool {
-        let is_ours = match event {
-            Ok(event) if event.need_rescan() => {
-                // It may be among those lost, and nobody needs to wait for it.
-                *self.lock() += 1;
-                self.changed.notify_all();
-                return false;
-            }
-            Ok(event) => event.paths.first() == Some(&self.path),
-            Err(_) => false,
-        };
-        if is_ours {
-            *self.lock() += 1;
-            self.changed.notify_all();
+        let Ok(event) = event else { return false };
+        if event.paths.first() != Some(&self.path) {
+            return false;
         }
-        is_ours
+        match event.kind {
+            EventKind::Modify(ModifyKind::Data(_)) => self.lock().of_size += 1,
+            EventKind::Modify(ModifyKind::Metadata(_)) => self.lock().of_mode += 1,
+            _ => {}
+        }
+        self.changed.notify_all();
+        true
     }
 
     /// Returns when all events have come that were caused before; false where that is not known.
     fn catch_up(&self) -> bool {
-        let Some(file) = self.file.get() else { return false };
-        let before = *self.lock();
-        file.set_permissions(Permissions::from_mode(0o600)).is_ok()
-            && self.wait_for(|noted| noted > before)
+        self.file.get().is_some_and(|file| self.catch_up_by(file))
     }
 
-    fn wait_for(&self, is_enough: impl Fn(u64) -> bool) -> bool {
-        let (noted, _) = self
-            .changed
-            .wait_timeout_while(self.lock(), LONGEST_PROBE, |noted| !is_enough(*noted))
-            .unwrap_or_else(PoisonError::into_inner);
-        is_enough(*noted)
+    fn catch_up_by(&self, file: &File) -> bool {
+        // The removal of its name was an event of its mode: the first turn is the other's.
+        let is_size = self.turn.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+        let of_kind = |noted: &Noted| if is_size { noted.of_size } else { noted.of_mode };
+        let before = of_kind(&self.lock());
+        let begun = Instant::now();
+        while begun.elapsed() < LONGEST_PROBE {
+            let caused = match is_size {
+                true => file.set_len(0),
+                false => file.set_permissions(Permissions::from_mode(0o600)),
+            };
+            if caused.is_err() {
+                return false;
+            }
+            let (noted, _) = self
+                .changed
+                .wait_timeout_while(self.lock(), LOST_AFTER, |noted| of_kind(noted) == before)
+                .unwrap_or_else(PoisonError::into_inner);
+            if of_kind(&noted) > before {
+                return true;
+            }
+        }
+        false
     }
 
-    fn lock(&self) -> MutexGuard<'_, u64> {
+    fn lock(&self) -> MutexGuard<'_, Noted> {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Writers {
     pub(super) fn new(raw: &Arc<Mutex<Raw>>, probe: &Arc<Probe>) -> Writers {
-        Writers(Some(Events { raw: Arc::clone(raw), probe: Arc::clone(probe) }))
+        let (raw, probe) = (Arc::clone(raw), Arc::clone(probe));
+        Writers(Some(Events { raw, probe, is_behind: Arc::default() }))
     }
 
     /// Returns when the events of all that was done to files before the call have been noted.
     pub fn catch_up(&self) {
-        if let Some(events) = &self.0
-            && !events.probe.catch_up()
-        {
-            tracing::debug!("file events could not be caught up with");
+        if let Some(events) = &self.0 {
+            let is_behind = events.probe.file.get().is_some() && !events.probe.catch_up();
+            events.is_behind.store(is_behind, Ordering::Relaxed);
+            if is_behind {
+                tracing::warn!("file events do not come; files that are being read are read again");
+            }
         }
     }
 
@@ -172,7 +201,13 @@ impl Writers {
         let raw = lock(&events.raw);
         match &real {
             Some(real) if raw.open_files.has(real) => Written::StillOpen,
-            Some(real) if !raw.touched.contains_key(real) && !raw.lost => Written::No,
+            Some(real)
+                if !raw.touched.contains_key(real)
+                    && !raw.lost
+                    && !events.is_behind.load(Ordering::Relaxed) =>
+            {
+                Written::No
+            }
             _ => Written::Closed,
         }
     }

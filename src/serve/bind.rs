@@ -3,15 +3,19 @@
 //! Owns what can go wrong then, in words that tell the operator what to do. Serves nothing.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::thread;
 
-use rustls::ServerConfig;
+use rustls::version::TLS13;
+use rustls::{ALL_VERSIONS, SupportedProtocolVersion};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::settings::{CertificateFiles, Settings, TcpSettings, UdpSettings};
-use super::{tls, udp};
+use super::quic::{QuicCarries, QuicListener};
+use super::settings::{EncryptedSettings, Settings, TcpSettings, UdpSettings};
+use super::tcp::{Carries, Listener};
+use super::tls::Certificate;
+use super::udp;
 use crate::fault::Fault;
 
 /// Sockets bound and certificates read; nothing is answered yet.
@@ -21,26 +25,13 @@ pub struct Bound {
     /// For each listen address, one for each worker.
     pub(super) udp: Vec<Arc<Socket>>,
     pub(super) udp_batch: usize,
-    pub(super) tcp: Vec<TcpListener>,
+    pub(super) tcp: Vec<Listener>,
     pub(super) tcp_settings: TcpSettings,
-    pub(super) encrypted: Vec<EncryptedListener>,
+    /// DNS over TLS and over HTTPS.
+    pub(super) encrypted: Vec<Listener>,
+    pub(super) quic: Vec<QuicListener>,
+    certificate: Option<Arc<Certificate>>,
     local_addrs: LocalAddrs,
-}
-
-/// A listener for DNS over TLS or over HTTPS.
-#[derive(Debug)]
-pub(super) struct EncryptedListener {
-    pub(super) listener: TcpListener,
-    pub(super) tls: Arc<ServerConfig>,
-    pub(super) timeout: std::time::Duration,
-    pub(super) carries: Carries,
-}
-
-/// What is spoken inside TLS.
-#[derive(Clone, Debug)]
-pub(super) enum Carries {
-    Dns,
-    Http { path: String },
 }
 
 /// The addresses in use, with the real port where port 0 was asked for. In the order of the
@@ -55,9 +46,18 @@ pub struct LocalAddrs {
     pub tls: Vec<SocketAddr>,
     /// DNS over HTTPS.
     pub https: Vec<SocketAddr>,
+    /// DNS over QUIC.
+    pub quic: Vec<SocketAddr>,
+    /// DNS over HTTP/3.
+    pub http3: Vec<SocketAddr>,
 }
 
 impl Bound {
+    /// The certificate of the encrypted transports, to be read again when its files change.
+    pub fn certificate(&self) -> Option<Arc<Certificate>> {
+        self.certificate.clone()
+    }
+
     /// The addresses in use.
     pub fn local_addrs(&self) -> &LocalAddrs {
         &self.local_addrs
@@ -178,39 +178,18 @@ pub fn bind(settings: &Settings) -> Result<Bound, BindError> {
         tcp: Vec::new(),
         tcp_settings: settings.tcp,
         encrypted: Vec::new(),
+        quic: Vec::new(),
+        certificate: None,
         local_addrs: LocalAddrs::default(),
     };
     for &address in &settings.listen {
-        let (listener, address) = bind_plain(address, workers, settings, &mut bound.udp)?;
-        bound.tcp.push(listener);
+        let (socket, address) = bind_plain(address, workers, settings, &mut bound.udp)?;
+        bound.tcp.push(Listener { socket, carries: Carries::Dns });
         bound.local_addrs.udp.push(address);
         bound.local_addrs.tcp.push(address);
     }
-    if let Some(https) = &settings.https {
-        let tls = server_config(&https.files, b"h2")?;
-        for &address in &https.listen {
-            let (listener, address) = bind_tcp(address, settings.tcp.backlog)?;
-            bound.local_addrs.https.push(address);
-            bound.encrypted.push(EncryptedListener {
-                listener,
-                tls: Arc::clone(&tls),
-                timeout: https.timeout,
-                carries: Carries::Http { path: https.path.clone() },
-            });
-        }
-    }
-    if let Some(dot) = &settings.tls {
-        let tls = server_config(&dot.files, b"dot")?;
-        for &address in &dot.listen {
-            let (listener, address) = bind_tcp(address, settings.tcp.backlog)?;
-            bound.local_addrs.tls.push(address);
-            bound.encrypted.push(EncryptedListener {
-                listener,
-                tls: Arc::clone(&tls),
-                timeout: dot.timeout,
-                carries: Carries::Dns,
-            });
-        }
+    if let Some(encrypted) = &settings.encrypted {
+        bind_encrypted(encrypted, settings, &mut bound)?;
     }
     Ok(bound)
 }
@@ -229,8 +208,65 @@ pub fn bind_listeners(
     Ok(bound?.into_iter().unzip())
 }
 
-fn server_config(files: &CertificateFiles, alpn: &[u8]) -> Result<Arc<ServerConfig>, BindError> {
-    tls::server_config(files, alpn).map(Arc::new).map_err(BindError::Certificate)
+fn bind_encrypted(
+    encrypted: &EncryptedSettings,
+    settings: &Settings,
+    bound: &mut Bound,
+) -> Result<(), BindError> {
+    let certificate =
+        Arc::new(Certificate::read(&encrypted.files).map_err(BindError::Certificate)?);
+    bound.certificate = Some(Arc::clone(&certificate));
+    let config = |versions: &[&'static SupportedProtocolVersion], alpn: &[&[u8]]| {
+        certificate.server_config(versions, alpn).map_err(BindError::Certificate)
+    };
+    let path: Arc<str> = encrypted.path.as_str().into();
+    let tls = Carries::Tls(config(ALL_VERSIONS, &[b"dot"])?);
+    let https = Carries::Https(config(ALL_VERSIONS, &[b"h2", b"http/1.1"])?, path);
+    let by_tcp = [
+        (&encrypted.tls, tls, &mut bound.local_addrs.tls),
+        (&encrypted.https, https, &mut bound.local_addrs.https),
+    ];
+    for (listen, carries, local_addrs) in by_tcp {
+        for &address in listen {
+            let (socket, address) = bind_tcp(address, settings.tcp.backlog)?;
+            local_addrs.push(address);
+            bound.encrypted.push(Listener { socket, carries: carries.clone() });
+        }
+    }
+    // QUIC is bound to TLS 1.3 (RFC 9001 §4.2).
+    let quic = QuicCarries::Dns(config(&[&TLS13], &[b"doq"])?);
+    let http3 = QuicCarries::Http(config(&[&TLS13], &[b"h3"])?);
+    let by_quic = [
+        (&encrypted.quic, quic, &mut bound.local_addrs.quic),
+        (&encrypted.http3, http3, &mut bound.local_addrs.http3),
+    ];
+    for (listen, carries, local_addrs) in by_quic {
+        for &address in listen {
+            let (socket, address) = bind_quic(address, &settings.udp)?;
+            local_addrs.push(address);
+            let idle_timeout = settings.tcp.idle_timeout;
+            bound.quic.push(QuicListener { socket, carries: carries.clone(), idle_timeout });
+        }
+    }
+    Ok(())
+}
+
+/// A socket for QUIC, with buffers as for plain DNS.
+fn bind_quic(
+    address: SocketAddr,
+    settings: &UdpSettings,
+) -> Result<(UdpSocket, SocketAddr), BindError> {
+    let bind = || -> io::Result<(UdpSocket, SocketAddr)> {
+        let socket = new_socket(address, Type::DGRAM)?;
+        let _ = socket.set_recv_buffer_size(settings.receive_buffer);
+        let _ = socket.set_send_buffer_size(settings.send_buffer);
+        socket.bind(&SockAddr::from(address))?;
+        socket.set_nonblocking(true)?;
+        let socket = UdpSocket::from(socket);
+        let address = socket.local_addr()?;
+        Ok((socket, address))
+    };
+    bind().map_err(|source| BindError::new(address, Carrier::Udp, source))
 }
 
 /// Binds TCP and then UDP on one port. Where the system is to choose the port, it may choose one

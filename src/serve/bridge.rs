@@ -5,7 +5,6 @@
 //! and EDNS options are taken over as they stand; compression may differ.
 
 use std::array;
-use std::cell::RefCell;
 use std::slice::Iter;
 use std::sync::Arc;
 
@@ -18,9 +17,9 @@ use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseI
 use hickory_server::zone_handler::{MessageResponse, MessageResponseBuilder, Queries};
 
 use super::counters::{self, Protocol};
-use super::guarded::{answer_guarded, server_failure};
+use super::guarded::{answer_one, server_failure};
 use super::unix_now;
-use crate::answer::{Context, MAX_MESSAGE, Outcome, Transport};
+use crate::answer::{Context, Transport};
 use crate::state::Shared;
 
 /// Answers hickory-server's requests from the state in use.
@@ -43,13 +42,17 @@ impl RequestHandler for Bridge {
         mut response_handle: R,
     ) -> ResponseInfo {
         let protocol = match request.protocol() {
-            Carrier::Https => Protocol::Https,
-            _ => Protocol::Tls,
+            Carrier::H3 => Protocol::Http3,
+            _ => Protocol::Quic,
         };
+        // Not padded: hickory-server encodes anew, and the length would be another.
         let context =
             Context { client: request.src().ip(), transport: Transport::Stream, now: unix_now() };
-        let reply = reply(&self.shared, &context, request.as_slice(), protocol);
-        let Some((message, queries)) = reply else {
+        let query = request.as_slice();
+        let reply = answer_one(&self.shared, &context, protocol, query, |reply| {
+            decode(reply).or_else(|| decode(&server_failure(query)?))
+        });
+        let Some((message, queries)) = reply.flatten() else {
             return nothing_sent(request);
         };
         let response = response(&message, &queries);
@@ -61,28 +64,7 @@ impl RequestHandler for Bridge {
     }
 }
 
-/// The core's reply as hickory wants it, or none where nothing is to be sent.
-fn reply(
-    shared: &Shared,
-    context: &Context,
-    query: &[u8],
-    protocol: Protocol,
-) -> Option<(Message, Queries)> {
-    thread_local! {
-        static OUT: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_MESSAGE]);
-    }
-    OUT.with_borrow_mut(|out| {
-        let outcome = answer_guarded(&shared.load(), context, query, out);
-        counters::here(protocol, |slot| slot.count(&outcome));
-        match outcome {
-            Outcome::Drop => None,
-            Outcome::Reply(reply) => {
-                out.get(..reply.len).and_then(decode).or_else(|| decode(&server_failure(query)?))
-            }
-        }
-    })
-}
-
+/// The core's reply as hickory wants it.
 fn decode(reply: &[u8]) -> Option<(Message, Queries)> {
     const HEADER_LEN: usize = 12;
     let decode = || -> Result<_, Box<dyn std::error::Error>> {

@@ -19,13 +19,24 @@ pub enum Protocol {
     Tcp,
     /// DNS over TLS.
     Tls,
-    /// DNS over HTTPS.
+    /// DNS over HTTPS, HTTP/1.1 and HTTP/2.
     Https,
+    /// DNS over QUIC.
+    Quic,
+    /// DNS over HTTP/3.
+    Http3,
 }
 
 impl Protocol {
     /// Every protocol, in the order of [`Counters::by_protocol`].
-    pub const ALL: [Protocol; 4] = [Protocol::Udp, Protocol::Tcp, Protocol::Tls, Protocol::Https];
+    pub const ALL: [Protocol; 6] = [
+        Protocol::Udp,
+        Protocol::Tcp,
+        Protocol::Tls,
+        Protocol::Https,
+        Protocol::Quic,
+        Protocol::Http3,
+    ];
 
     /// The label in logs and metrics.
     pub fn name(self) -> &'static str {
@@ -34,6 +45,8 @@ impl Protocol {
             Protocol::Tcp => "tcp",
             Protocol::Tls => "tls",
             Protocol::Https => "https",
+            Protocol::Quic => "quic",
+            Protocol::Http3 => "http3",
         }
     }
 }

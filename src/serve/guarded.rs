@@ -2,10 +2,34 @@
 //!
 //! The core is written not to panic; this is for the day that it does all the same.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::answer::{Context, Outcome, Reply, answer};
-use crate::state::State;
+use super::counters::{self, Protocol};
+use crate::answer::{Context, MAX_MESSAGE, Outcome, Reply, answer};
+use crate::state::{Shared, State};
+
+/// Answers one message into the thread's buffer, counts it, and gives the reply to `take`. None
+/// where nothing is to be sent.
+pub(super) fn answer_one<T>(
+    shared: &Shared,
+    context: &Context,
+    protocol: Protocol,
+    query: &[u8],
+    take: impl FnOnce(&[u8]) -> T,
+) -> Option<T> {
+    thread_local! {
+        static OUT: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_MESSAGE]);
+    }
+    OUT.with_borrow_mut(|out| {
+        let outcome = answer_guarded(&shared.load(), context, query, out);
+        counters::here(protocol, |slot| slot.count(&outcome));
+        match outcome {
+            Outcome::Drop => None,
+            Outcome::Reply(reply) => out.get(..reply.len).map(take),
+        }
+    })
+}
 
 /// [`answer`], with SERVFAIL in place of a panic.
 pub(super) fn answer_guarded(

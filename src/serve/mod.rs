@@ -3,8 +3,9 @@
 //! | part | carries |
 //! | --- | --- |
 //! | `udp` | UDP: one thread a worker and listen address, batches, the hot path |
-//! | `tcp` | TCP: our own acceptor with limits, pipelining, idle and write timeouts |
-//! | `encrypted`, `bridge` | DNS over TLS and over HTTPS on hickory-server |
+//! | `tcp` | TCP, DNS over TLS and over HTTPS: our own acceptor with limits, pipelining, timeouts |
+//! | `quic`, `bridge` | DNS over QUIC and over HTTP/3 on hickory-server; experimental |
+//! | `tls` | the certificate of all that is encrypted, and its renewal |
 //!
 //! A transport knows sockets, frames and limits. What a query means and what is replied is
 //! [`crate::answer`]'s alone, so that every transport gives the same answers.
@@ -15,12 +16,13 @@
 mod bind;
 mod bridge;
 mod counters;
-mod encrypted;
 mod guarded;
+mod quic;
 mod settings;
 mod tcp;
 mod tls;
 mod udp;
+mod validity;
 
 use std::io;
 use std::sync::Arc;
@@ -32,11 +34,8 @@ use tokio::sync::watch;
 
 pub use bind::{BindError, Bound, LocalAddrs, bind, bind_listeners};
 pub use counters::{Counters, Counts, Protocol, RCODE_SLOTS};
-pub use settings::{
-    CertificateFiles, HttpsSettings, Settings, TcpSettings, TlsSettings, UdpSettings,
-};
-
-pub use tls::check_certificate;
+pub use settings::{CertificateFiles, EncryptedSettings, Settings, TcpSettings, UdpSettings};
+pub use tls::{Certificate, check_certificate};
 
 use crate::state::Shared;
 use counters::Registry;
@@ -76,27 +75,33 @@ impl Bound {
             );
             running.threads.push(spawn(format!("udp-{number}"), Box::new(move || worker.run()))?);
         }
-        if !self.tcp.is_empty() {
-            let runtime = runtime("tcp", self.workers, &registry)?;
-            running.runtime = Some(runtime.handle().clone());
-            let server = tcp::Server::new(self.tcp, self.tcp_settings, Arc::clone(&shared));
+        let table = Arc::new(tcp::Table::new(self.tcp_settings));
+        // Runtimes of their own: a flood of TLS handshakes takes nothing from plain TCP.
+        for (name, listeners) in [("tcp", self.tcp), ("tls", self.encrypted)] {
+            if listeners.is_empty() {
+                continue;
+            }
+            let runtime = runtime(name, self.workers, &registry)?;
+            if name == "tcp" {
+                running.runtime = Some(runtime.handle().clone());
+            }
+            let server = tcp::Server::new(listeners, Arc::clone(&table), Arc::clone(&shared));
             let stop_seen = stop_seen.clone();
             running.threads.push(spawn(
-                "tcp".into(),
+                name.into(),
                 Box::new(move || {
                     runtime.block_on(server.run(stop_seen));
                     runtime.shutdown_background();
                 }),
             )?);
         }
-        if !self.encrypted.is_empty() {
-            // A runtime of its own: a flood of TLS handshakes takes nothing from plain TCP.
-            let runtime = runtime("tls", self.workers, &registry)?;
-            let listeners = self.encrypted;
+        if !self.quic.is_empty() {
+            let runtime = runtime("quic", self.workers, &registry)?;
+            let listeners = self.quic;
             running.threads.push(spawn(
-                "tls".into(),
+                "quic".into(),
                 Box::new(move || {
-                    runtime.block_on(encrypted::serve(listeners, shared, stop_seen));
+                    runtime.block_on(quic::serve(listeners, shared, stop_seen));
                     runtime.shutdown_background();
                 }),
             )?);
@@ -130,8 +135,8 @@ impl Running {
     }
 
     /// Stops within about `drain`: accepts nothing new, answers what stands in the socket buffers,
-    /// lets TCP connections get the answers to what they have sent, then ends the threads. Gives
-    /// the final counters. DNS over TLS and over HTTPS end at once (hickory-server cannot drain).
+    /// lets connections get the answers to what they have sent, then ends the threads. Gives the
+    /// final counters. DNS over QUIC and over HTTP/3 end at once (hickory-server cannot drain).
     pub fn stop(mut self, drain: Duration) -> Counters {
         self.halt(drain);
         self.registry.sum()

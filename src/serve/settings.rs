@@ -16,12 +16,10 @@ pub struct Settings {
     pub workers: usize,
     /// UDP buffers and batches.
     pub udp: UdpSettings,
-    /// TCP limits and timeouts.
+    /// Limits and timeouts of TCP, and of what is encrypted.
     pub tcp: TcpSettings,
-    /// DNS over TLS (RFC 7858); off unless given.
-    pub tls: Option<TlsSettings>,
-    /// DNS over HTTPS (RFC 8484); off unless given.
-    pub https: Option<HttpsSettings>,
+    /// The encrypted transports; off unless given.
+    pub encrypted: Option<EncryptedSettings>,
 }
 
 impl Settings {
@@ -32,8 +30,7 @@ impl Settings {
             workers: 0,
             udp: UdpSettings::default(),
             tcp: TcpSettings::default(),
-            tls: None,
-            https: None,
+            encrypted: None,
         }
     }
 }
@@ -56,7 +53,8 @@ impl Default for UdpSettings {
     }
 }
 
-/// TCP limits and timeouts.
+/// Limits and timeouts of connections over TCP, whatever is spoken on them: they are counted
+/// together.
 ///
 /// When `max_connections` is reached, a new connection takes the place of the one idle longest, if
 /// that has been idle for `evict_idle_after`; else the new one is closed. (NSD and Knot stop
@@ -67,7 +65,8 @@ pub struct TcpSettings {
     pub max_connections: usize,
     /// Connections of one client: an IPv4 address, or an IPv6 /64. One more is closed at once.
     pub max_connections_per_client: usize,
-    /// A connection that completes no query for this long is closed (RFC 7766 §6.2.3).
+    /// A connection that completes no query for this long is closed (RFC 7766 §6.2.3); so is one
+    /// whose TLS handshake takes longer.
     pub idle_timeout: Duration,
     /// A client that has not taken its replies within this time is disconnected.
     pub write_timeout: Duration,
@@ -99,31 +98,36 @@ pub struct CertificateFiles {
     pub key: PathBuf,
 }
 
-/// DNS over TLS.
+/// Where encrypted DNS is taken; an empty list is nowhere.
 #[derive(Clone, Debug)]
-pub struct TlsSettings {
-    /// Addresses to listen on, usually with port 853.
-    pub listen: Vec<SocketAddr>,
+pub struct EncryptedSettings {
     /// Who we are.
     pub files: CertificateFiles,
-    /// Time for the handshake, and from one complete query to the next.
-    pub timeout: Duration,
-}
-
-/// DNS over HTTPS, HTTP/2 and POST only.
-#[derive(Clone, Debug)]
-pub struct HttpsSettings {
-    /// Addresses to listen on, usually with port 443.
-    pub listen: Vec<SocketAddr>,
-    /// Who we are.
-    pub files: CertificateFiles,
-    /// Time for the handshake, and from one request to the next.
-    pub timeout: Duration,
-    /// The path of the URI template, usually [`HttpsSettings::DEFAULT_PATH`].
+    /// DNS over TLS (RFC 7858), usually on port 853 of TCP.
+    pub tls: Vec<SocketAddr>,
+    /// DNS over HTTPS (RFC 8484) by HTTP/2 and HTTP/1.1, usually on port 443 of TCP.
+    pub https: Vec<SocketAddr>,
+    /// DNS over QUIC (RFC 9250), usually on port 853 of UDP. Experimental.
+    pub quic: Vec<SocketAddr>,
+    /// DNS over HTTPS by HTTP/3, usually on port 443 of UDP. Experimental.
+    pub http3: Vec<SocketAddr>,
+    /// The path of the URI template, usually [`EncryptedSettings::DEFAULT_PATH`].
     pub path: String,
 }
 
-impl HttpsSettings {
+impl EncryptedSettings {
     /// RFC 8484 §4.1's example, which most clients assume.
     pub const DEFAULT_PATH: &'static str = "/dns-query";
+
+    /// Nothing listens yet.
+    pub fn new(files: CertificateFiles) -> EncryptedSettings {
+        EncryptedSettings {
+            files,
+            tls: Vec::new(),
+            https: Vec::new(),
+            quic: Vec::new(),
+            http3: Vec::new(),
+            path: EncryptedSettings::DEFAULT_PATH.to_owned(),
+        }
+    }
 }

@@ -10,6 +10,8 @@ pub mod option {
     pub const NSID: u16 = 3;
     /// DNS cookies (RFC 7873).
     pub const COOKIE: u16 = 10;
+    /// Padding (RFC 7830).
+    pub const PADDING: u16 = 12;
     /// Extended DNS errors (RFC 8914).
     pub const EDE: u16 = 15;
 }
@@ -61,6 +63,8 @@ pub struct Edns<'a> {
     pub dnssec_ok: bool,
     /// NSID is asked for.
     pub wants_nsid: bool,
+    /// The PADDING option: the reply may be padded, too (RFC 7830 §4).
+    pub wants_padding: bool,
     /// The COOKIE option, of a valid length.
     pub cookie: Option<&'a [u8]>,
 }
@@ -128,6 +132,25 @@ impl<'a> Query<'a> {
     }
 }
 
+/// The smallest TTL of a reply's records, OPT aside; none where it has no other. Of a message that
+/// cannot be read, it is that of the records before the fault.
+pub fn smallest_ttl(reply: &[u8]) -> Option<u32> {
+    let count = |at| read_u16(reply, at).map_or(0, usize::from);
+    let mut at = HEADER_LEN;
+    for _ in 0..count(4) {
+        at = end_of_name(reply, at)? + 4;
+    }
+    let mut smallest: Option<u32> = None;
+    for _ in 0..count(6) + count(8) + count(10) {
+        let Some(record) = record(reply, at) else { break };
+        if record.rtype != Rtype::OPT {
+            smallest = Some(smallest.map_or(record.ttl, |ttl| ttl.min(record.ttl)));
+        }
+        at = record.end;
+    }
+    smallest
+}
+
 struct Record<'a> {
     rtype: Rtype,
     class: u16,
@@ -170,6 +193,7 @@ impl Edns<'static> {
             let data = rest.get(4..4 + usize::from(read_u16(rest, 2)?))?;
             match code {
                 option::NSID => edns.wants_nsid = true,
+                option::PADDING => edns.wants_padding = true,
                 // RFC 7873 §5.2.2: any other length is malformed. The first of several counts.
                 option::COOKIE if !matches!(data.len(), 8 | 16..=40) => return None,
                 option::COOKIE if edns.cookie.is_none() => edns.cookie = Some(data),
@@ -204,4 +228,25 @@ fn end_of_name(message: &[u8], mut at: usize) -> Option<usize> {
 
 fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smallest_ttl_is_that_of_any_record_but_opt() {
+        let mut reply = vec![0, 0, 0x84, 0, 0, 1, 0, 1, 0, 1, 0, 1];
+        reply.extend(b"\x01a\x00\x00\x01\x00\x01");
+        for ttl in [300, 60] {
+            reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0]);
+            reply.extend(u16::to_be_bytes(ttl));
+            reply.extend([0, 4, 192, 0, 2, 1]);
+        }
+        reply.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(smallest_ttl(&reply), Some(60));
+        assert_eq!(smallest_ttl(&reply[..reply.len() - 27]), Some(300), "cut short");
+        assert_eq!(smallest_ttl(&[0; 12]), None);
+        assert_eq!(smallest_ttl(&[]), None);
+    }
 }

@@ -7,6 +7,8 @@ use super::query::{HEADER_LEN, option};
 pub const UDP_PAYLOAD: u16 = 1232;
 /// OPT record without options.
 const OPT_LEN: usize = 11;
+/// Code and length of an option.
+const OPTION_HEADER_LEN: usize = 4;
 
 const FLAG_QR: u8 = 0x80;
 const FLAG_AA: u8 = 0x04;
@@ -172,6 +174,16 @@ impl<'b> ReplyWriter<'b> {
         if let Some(error) = options.error {
             put(option::EDE, [&error.code.to_be_bytes(), error.prefix, error.text]);
         }
+        if let Some(block) = options.pad_to {
+            let unpadded = start + at + OPTION_HEADER_LEN;
+            let padding = unpadded.next_multiple_of(block).min(self.size).saturating_sub(unpadded);
+            if unpadded <= self.size {
+                opt[at..at + 2].copy_from_slice(&option::PADDING.to_be_bytes());
+                opt[at + 2..at + 4].copy_from_slice(&(padding as u16).to_be_bytes());
+                opt[at + 4..at + 4 + padding].fill(0);
+                at += OPTION_HEADER_LEN + padding;
+            }
+        }
         opt[0] = 0;
         opt[1..3].copy_from_slice(&41u16.to_be_bytes());
         opt[3..5].copy_from_slice(&UDP_PAYLOAD.to_be_bytes());
@@ -216,6 +228,8 @@ pub struct OptOptions<'a> {
     pub nsid: Option<&'a [u8]>,
     /// An extended error.
     pub error: Option<ExtendedError>,
+    /// Pad the message to a multiple of so many bytes (RFC 7830), as far as there is room.
+    pub pad_to: Option<usize>,
 }
 
 impl OptOptions<'_> {

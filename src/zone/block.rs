@@ -211,8 +211,9 @@ impl<'z> Node<'z> {
         self.flags() & flag::DNAME != 0
     }
 
-    pub(super) fn is_same(&self, other: &Node<'_>) -> bool {
-        self.at == other.at
+    /// The same node of the same zone.
+    pub fn is_same(&self, other: &Node<'_>) -> bool {
+        std::ptr::eq(self.bytes, other.bytes) && self.at == other.at
     }
 
     fn flags(&self) -> u16 {

@@ -18,4 +18,4 @@ pub mod table;
 pub use block::{Extra, Node, Rrset, Zone};
 pub use build::{AddressClass, BuildError, Builder};
 pub use locate::Place;
-pub use table::{Column, Entry, ZoneId, ZoneSet, ZoneTable};
+pub use table::{Column, Entry, Found, ZoneId, ZoneSet, ZoneTable};

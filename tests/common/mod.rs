@@ -342,14 +342,8 @@ impl Server {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        let address = |transport: &str| -> SocketAddr {
-            lock(&log)
-                .iter()
-                .find(|e| message(e) == "listening" && e["fields"]["transport"] == transport)
-                .and_then(|e| e["fields"]["address"].as_str()?.parse().ok())
-                .unwrap_or_else(|| panic!("no address for {transport}\n{}", render(&lock(&log))))
-        };
-        let (udp, tcp) = (address("udp"), address("tcp"));
+        let udp = address_of("udp", &lock(&log));
+        let tcp = address_of("tcp", &lock(&log));
         Server { site, child, udp, tcp, log }
     }
 
@@ -369,6 +363,12 @@ impl Server {
 
     pub fn udp(&self) -> SocketAddr {
         self.udp
+    }
+
+    /// The first address of a transport, as the log names it: "tls", "https", "quic", "http3".
+    #[track_caller]
+    pub fn address(&self, transport: &str) -> SocketAddr {
+        address_of(transport, &lock(&self.log))
     }
 
     pub fn tcp(&self) -> SocketAddr {
@@ -504,6 +504,14 @@ impl Drop for Server {
 /// installed package can be put to the same tests.
 pub fn program() -> std::ffi::OsString {
     std::env::var_os("BEIAND").unwrap_or_else(|| env!("CARGO_BIN_EXE_beiand").into())
+}
+
+#[track_caller]
+fn address_of(transport: &str, log: &[Value]) -> SocketAddr {
+    log.iter()
+        .find(|e| message(e) == "listening" && e["fields"]["transport"] == transport)
+        .and_then(|e| e["fields"]["address"].as_str()?.parse().ok())
+        .unwrap_or_else(|| panic!("no address for {transport}\n{}", render(log)))
 }
 
 fn lock(log: &Mutex<Vec<Value>>) -> MutexGuard<'_, Vec<Value>> {

@@ -158,7 +158,7 @@ pub fn bind(folder: &Path, zones: &[ZoneFile], core: Option<usize>) -> Peer {
         "options {{\n  directory {folder:?};\n  listen-on port {port} {{ 127.0.0.1; }};\n  listen-on-v6 {{ none; }};\n\
          \x20 pid-file {:?};\n  session-keyfile {:?};\n  lock-file none;\n  recursion no;\n  allow-transfer {{ none; }};\n\
          \x20 notify no;\n  empty-zones-enable no;\n  dnssec-validation no;\n  minimal-responses no-auth;\n\
-         \x20 minimal-any no;\n  rrset-order {{ order none; }};\n  check-names primary ignore;\n  check-integrity no;\n}};\n\
+         \x20 minimal-any no;\n  zero-no-soa-ttl no;\n  rrset-order {{ order none; }};\n  check-names primary ignore;\n  check-integrity no;\n}};\n\
          controls {{ }};\n\
          logging {{\n  channel file {{ file {:?}; severity warning; }};\n  category default {{ file; }};\n}};\n",
         path("named.pid"),

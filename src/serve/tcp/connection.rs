@@ -1,21 +1,25 @@
-//! One client over TCP: frames in, frames out, in order.
+//! One client of plain DNS or DNS over TLS: frames in, frames out, in order.
 //!
 //! While it waits, a connection keeps at most a small buffer: bytes are read and replies are
 //! written by way of buffers that belong to the thread. Nothing more is read while replies wait for
 //! a client that does not take them, so what it can make us hold is bounded.
 
 use std::cell::RefCell;
-use std::io::{self, Read};
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll};
 use std::time::Instant;
 
 use socket2::SockRef;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{sleep_until, timeout_at};
+use tokio::time::{sleep_until, timeout, timeout_at};
+use tokio_rustls::server::TlsStream;
 
-use super::TcpSettings;
 use super::table::{Order, Seat};
 use crate::answer::{Context, MAX_MESSAGE, Outcome, Transport};
 use crate::serve::counters::{self, Protocol};
@@ -44,16 +48,43 @@ thread_local! {
     }));
 }
 
-pub(super) struct Connection {
-    stream: TcpStream,
-    client: Option<IpAddr>,
+/// What carries the frames.
+pub(super) trait Carrier: AsyncRead + AsyncWrite + Unpin {
+    const PROTOCOL: Protocol;
+    const TRANSPORT: Transport;
+
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Carrier for TcpStream {
+    const PROTOCOL: Protocol = Protocol::Tcp;
+    const TRANSPORT: Transport = Transport::Stream;
+
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Carrier for TlsStream<TcpStream> {
+    const PROTOCOL: Protocol = Protocol::Tls;
+    const TRANSPORT: Transport = Transport::Encrypted;
+
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
+
+pub(super) struct Connection<S> {
+    stream: S,
+    client: IpAddr,
     seat: Seat,
-    settings: TcpSettings,
     shared: Arc<Shared>,
     /// Read but not answered yet: the start of a frame, or frames that wait for `unsent`.
     input: Vec<u8>,
-    /// Replies that the client has not taken yet.
+    /// Replies that the stream has not taken yet.
     unsent: Vec<u8>,
+    /// The stream has passed on all that it has taken.
+    is_flushed: bool,
     last_query: Instant,
 }
 
@@ -62,94 +93,134 @@ pub(super) struct Connection {
 enum Step {
     /// There may be more to do.
     Again,
-    /// Nothing to read for now.
-    Starved,
     /// The client is done, or is not to be spoken with any longer.
     Over,
 }
 
-impl Connection {
-    pub(super) fn new(
-        stream: TcpStream,
-        seat: Seat,
-        settings: TcpSettings,
-        shared: Arc<Shared>,
-    ) -> Connection {
-        // Replies are written whole; waiting to fill a segment only delays them.
-        let _ = stream.set_nodelay(true);
+impl<S: Carrier> Connection<S> {
+    pub(super) fn new(stream: S, client: IpAddr, seat: Seat, shared: Arc<Shared>) -> Connection<S> {
         Connection {
-            client: stream.peer_addr().ok().map(|peer| peer.ip()),
             stream,
+            client,
             seat,
-            settings,
             shared,
             input: Vec::new(),
             unsent: Vec::new(),
+            is_flushed: true,
             last_query: Instant::now(),
         }
     }
 
     /// Speaks with the client until one side has had enough.
     pub(super) async fn run(mut self) {
-        let Some(client) = self.client else { return };
-        if let Err(error) = self.converse(client).await {
-            tracing::debug!(%client, %error, "TCP connection ended");
+        if let Err(error) = self.converse().await {
+            let protocol = S::PROTOCOL.name();
+            tracing::debug!(client = %self.client, protocol, %error, "connection ended");
         }
     }
 
-    async fn converse(&mut self, client: IpAddr) -> io::Result<()> {
+    async fn converse(&mut self) -> io::Result<()> {
         let mut order = None;
         loop {
             // A client with ever more to say must not keep the thread from the others.
             tokio::task::coop::consume_budget().await;
-            let step = SCRATCH.with_borrow_mut(|scratch| self.step(client, order, scratch))?;
-            if !self.unsent.is_empty() && self.flush(&mut order).await? == Step::Over {
+            if next_frame(&self.input).is_none() && self.read(&mut order).await? == Step::Over {
+                break;
+            }
+            let step = poll_fn(|context| Poll::Ready(self.step(context))).await?;
+            if self.flush(&mut order).await? == Step::Over {
                 return Ok(());
             }
-            match step {
-                Step::Again => {}
-                Step::Over => break,
-                Step::Starved if order.is_some() && self.input.is_empty() => break,
-                Step::Starved => {
-                    if self.wait(&mut order).await? == Step::Over {
-                        return Ok(());
-                    }
-                }
+            if step == Step::Over {
+                break;
             }
         }
-        self.stream.shutdown().await
+        if order == Some(Order::Close) {
+            return Ok(());
+        }
+        let patience = self.seat.settings().write_timeout;
+        timeout(patience, self.stream.shutdown()).await.unwrap_or(Ok(()))
     }
 
-    /// Waits for something to read.
-    async fn wait(&mut self, order: &mut Option<Order>) -> io::Result<Step> {
+    /// Waits for something to read, and reads it. It is over with the end of what the client says,
+    /// once it has been idle too long, and, when the server stops, once nothing more has come.
+    async fn read(&mut self, order: &mut Option<Order>) -> io::Result<Step> {
         if self.input.is_empty() && self.input.capacity() > KEPT_CAPACITY {
             self.input = Vec::new();
         }
-        let idle_at = self.last_query + self.settings.idle_timeout;
-        tokio::select! {
-            biased;
-            given = self.seat.ordered() => Ok(obey(given, order)),
-            readable = self.stream.readable() => readable.map(|()| Step::Again),
-            () = sleep_until(idle_at.into()) => Ok(Step::Over),
-        }
-    }
-
-    /// Waits until the client has taken its replies, or has shown that it won't.
-    async fn flush(&mut self, order: &mut Option<Order>) -> io::Result<Step> {
-        let until = Instant::now() + self.settings.write_timeout;
-        let mut sent = 0;
-        while sent < self.unsent.len() {
+        let idle_at = self.last_query + self.seat.settings().idle_timeout;
+        let Connection { stream, input, seat, .. } = self;
+        loop {
+            let at_once = poll_fn(|context| Poll::Ready(poll_read(stream, input, context))).await;
+            if let Poll::Ready(read) = at_once {
+                return read;
+            }
+            // The runtime may not have been told yet of bytes that are there, so when this is to
+            // be the last word, the socket itself is asked.
+            if order.is_some() && input.is_empty() && is_exhausted(stream.socket()) {
+                return Ok(Step::Over);
+            }
             tokio::select! {
                 biased;
-                given = self.seat.ordered() => {
+                given = seat.ordered() => {
                     if obey(given, order) == Step::Over {
                         return Ok(Step::Over);
                     }
                 }
-                written = timeout_at(until.into(), self.stream.write(&self.unsent[sent..])) => {
-                    match written {
-                        Ok(Ok(0)) | Err(_) => return Ok(Step::Over),
-                        Ok(written) => sent += written?,
+                read = poll_fn(|context| poll_read(stream, input, context)) => return read,
+                () = sleep_until(idle_at.into()) => return Ok(Step::Over),
+            }
+        }
+    }
+
+    /// Answers whole frames, and writes what can be written at once.
+    fn step(&mut self, context: &mut task::Context<'_>) -> io::Result<Step> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let (answered, step) = self.answer_frames(&mut scratch.output);
+            let replies = &scratch.output[..answered];
+            if answered > 0 {
+                let stream = Pin::new(&mut self.stream);
+                let written = match stream.poll_write(context, replies) {
+                    Poll::Ready(written) => written?,
+                    Poll::Pending => 0,
+                };
+                self.unsent.extend_from_slice(&replies[written..]);
+                self.is_flushed = match Pin::new(&mut self.stream).poll_flush(context) {
+                    Poll::Ready(flushed) => flushed.map(|()| true)?,
+                    Poll::Pending => false,
+                };
+            }
+            Ok(step)
+        })
+    }
+
+    /// Waits until the client has taken its replies, or has shown that it won't.
+    async fn flush(&mut self, order: &mut Option<Order>) -> io::Result<Step> {
+        let until = Instant::now() + self.seat.settings().write_timeout;
+        let mut sent = 0;
+        while sent < self.unsent.len() || !self.is_flushed {
+            let Connection { stream, unsent, seat, is_flushed, .. } = self;
+            let writing = async {
+                if sent == unsent.len() {
+                    stream.flush().await?;
+                    *is_flushed = true;
+                    return Ok::<_, io::Error>(Step::Again);
+                }
+                *is_flushed = false;
+                let written = stream.write(&unsent[sent..]).await?;
+                sent += written;
+                Ok(if written == 0 { Step::Over } else { Step::Again })
+            };
+            tokio::select! {
+                biased;
+                given = seat.ordered() => {
+                    if obey(given, order) == Step::Over {
+                        return Ok(Step::Over);
+                    }
+                }
+                written = timeout_at(until.into(), writing) => {
+                    if written.unwrap_or(Ok(Step::Over))? == Step::Over {
+                        return Ok(Step::Over);
                     }
                 }
             }
@@ -159,51 +230,10 @@ impl Connection {
         Ok(Step::Again)
     }
 
-    /// Reads if there is no whole frame yet, answers whole frames, and writes what can be written.
-    fn step(
-        &mut self,
-        client: IpAddr,
-        order: Option<Order>,
-        scratch: &mut Scratch,
-    ) -> io::Result<Step> {
-        if next_frame(&self.input).is_none() {
-            let read = self.read(order, &mut scratch.input);
-            match read {
-                Ok(0) => return Ok(Step::Over),
-                Ok(len) => self.input.extend_from_slice(&scratch.input[..len]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok(Step::Starved);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        let (answered, step) = self.answer_frames(client, &mut scratch.output);
-        let replies = &scratch.output[..answered];
-        let written = match self.stream.try_write(replies) {
-            Ok(written) => written,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(error) => return Err(error),
-        };
-        self.unsent.extend_from_slice(&replies[written..]);
-        Ok(step)
-    }
-
-    /// Reads what is there. The runtime may not have been told yet of bytes that are, so when this
-    /// is to be the last word, the socket itself is asked first.
-    fn read(&self, order: Option<Order>, input: &mut [u8]) -> io::Result<usize> {
-        if order.is_some() {
-            match (&*SockRef::from(&self.stream)).read(input) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return read,
-            }
-        }
-        self.stream.try_read(input)
-    }
-
     /// Answers whole frames into `output` until there is none left or `output` is well filled.
-    fn answer_frames(&mut self, client: IpAddr, output: &mut [u8]) -> (usize, Step) {
+    fn answer_frames(&mut self, output: &mut [u8]) -> (usize, Step) {
         let state = self.shared.load();
-        let context = Context { client, transport: Transport::Stream, now: unix_now() };
+        let context = Context { client: self.client, transport: S::TRANSPORT, now: unix_now() };
         let (mut consumed, mut filled) = (0, 0);
         let mut step = Step::Again;
         while filled < SEND_FROM
@@ -212,7 +242,7 @@ impl Connection {
             consumed += LENGTH_PREFIX + query.len();
             let (prefix, reply_space) = output[filled..].split_at_mut(LENGTH_PREFIX);
             let outcome = answer_guarded(&state, &context, query, reply_space);
-            counters::here(Protocol::Tcp, |slot| slot.count(&outcome));
+            counters::here(S::PROTOCOL, |slot| slot.count(&outcome));
             // Who sends responses, or less than a header, does not speak DNS with us.
             let Outcome::Reply(reply) = outcome else {
                 step = Step::Over;
@@ -232,6 +262,26 @@ impl Connection {
         }
         (filled, step)
     }
+}
+
+/// Appends to `input` what the stream has to give; it is over where that is its end.
+fn poll_read<S: Carrier>(
+    stream: &mut S,
+    input: &mut Vec<u8>,
+    context: &mut task::Context<'_>,
+) -> Poll<io::Result<Step>> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let mut read = ReadBuf::new(&mut scratch.input);
+        task::ready!(Pin::new(stream).poll_read(context, &mut read))?;
+        input.extend_from_slice(read.filled());
+        Poll::Ready(Ok(if read.filled().is_empty() { Step::Over } else { Step::Again }))
+    })
+}
+
+/// Whether the socket has neither bytes nor an end to give.
+fn is_exhausted(socket: &TcpStream) -> bool {
+    let peeked = SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]);
+    matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// Takes an order in: closing is at once, draining is remembered.

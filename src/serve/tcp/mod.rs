@@ -1,21 +1,35 @@
-//! Plain DNS over TCP (RFC 7766, RFC 9210): accepting, and stopping.
+//! Everything that comes over TCP connections: plain DNS (RFC 7766, RFC 9210), DNS over TLS
+//! (RFC 7858) and DNS over HTTPS (RFC 8484): accepting, limits, stopping.
 //!
-//! [`table`] keeps the limits, [`connection`] speaks with one client. Our own acceptor, because
-//! hickory-server's has no limits, answers one query at a time and cannot stream a transfer.
+//! | file | idea |
+//! | --- | --- |
+//! | `mod` | accepting, the TLS handshake, stopping |
+//! | `table` | who is connected: the limits, and who makes room |
+//! | `connection` | one client of plain DNS or DNS over TLS: frames in, frames out |
+//! | `https`, `exchange` | one client of DNS over HTTPS; one request and its response |
+//!
+//! Our own acceptor, because hickory-server's has no limits, answers one query at a time, cannot
+//! drain, does not serve GET, and cannot stream a transfer.
 
 mod accept_trouble;
 mod connection;
+mod exchange;
+mod https;
 mod table;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
+use rustls::ServerConfig;
 use socket2::{SockRef, Socket};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout_at;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::Phase;
 use super::counters::{self, Protocol};
@@ -23,38 +37,65 @@ use super::settings::TcpSettings;
 use crate::state::Shared;
 use accept_trouble::AcceptTrouble;
 use connection::Connection;
-use table::{Admission, Table};
+use table::{Admission, Seat};
 
-/// Every TCP listener and what their connections share.
+pub(super) use table::Table;
+
+/// A bound listener, and what is spoken on its connections.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) socket: std::net::TcpListener,
+    pub(super) carries: Carries,
+}
+
+/// What is spoken on a connection.
+#[derive(Clone, Debug)]
+pub(super) enum Carries {
+    /// Frames.
+    Dns,
+    /// Frames inside TLS.
+    Tls(Arc<ServerConfig>),
+    /// HTTP inside TLS; DNS is at this path.
+    Https(Arc<ServerConfig>, Arc<str>),
+}
+
+impl Carries {
+    fn protocol(&self) -> Protocol {
+        match self {
+            Carries::Dns => Protocol::Tcp,
+            Carries::Tls(_) => Protocol::Tls,
+            Carries::Https(..) => Protocol::Https,
+        }
+    }
+}
+
+/// Listeners and what their connections share.
 pub(super) struct Server {
-    listeners: Vec<std::net::TcpListener>,
+    listeners: Vec<Listener>,
     acceptor: Acceptor,
 }
 
 impl Server {
-    pub(super) fn new(
-        listeners: Vec<std::net::TcpListener>,
-        settings: TcpSettings,
-        shared: Arc<Shared>,
-    ) -> Server {
-        let table = Arc::new(Table::new(settings));
-        Server { listeners, acceptor: Acceptor { table, settings, shared } }
+    /// The limits are those of `table`, which several servers may share.
+    pub(super) fn new(listeners: Vec<Listener>, table: Arc<Table>, shared: Arc<Shared>) -> Server {
+        Server { listeners, acceptor: Acceptor { table, shared } }
     }
 
     /// Serves until told to stop and drained.
     pub(super) async fn run(self, mut stop: watch::Receiver<Phase>) {
         let mut accepting = JoinSet::new();
-        for listener in self.listeners {
-            match TcpListener::from_std(listener) {
+        for Listener { socket, carries } in self.listeners {
+            match TcpListener::from_std(socket) {
                 Ok(listener) => {
-                    accepting.spawn(self.acceptor.clone().accept_all(listener, stop.clone()));
+                    let acceptor = self.acceptor.clone();
+                    accepting.spawn(acceptor.accept_all(listener, carries, stop.clone()));
                 }
                 Err(error) => tracing::error!(%error, "TCP listener cannot be served"),
             }
         }
         let until = match stop.wait_for(|phase| *phase != Phase::Serving).await.as_deref() {
             Ok(Phase::Draining { until }) => *until,
-            _ => std::time::Instant::now(),
+            _ => Instant::now(),
         };
         let table = self.acceptor.table;
         let drained = async {
@@ -73,12 +114,16 @@ impl Server {
 #[derive(Clone)]
 struct Acceptor {
     table: Arc<Table>,
-    settings: TcpSettings,
     shared: Arc<Shared>,
 }
 
 impl Acceptor {
-    async fn accept_all(self, listener: TcpListener, mut stop: watch::Receiver<Phase>) {
+    async fn accept_all(
+        self,
+        listener: TcpListener,
+        carries: Carries,
+        mut stop: watch::Receiver<Phase>,
+    ) {
         let mut trouble = AcceptTrouble::default();
         loop {
             let accepted = tokio::select! {
@@ -89,7 +134,7 @@ impl Acceptor {
             match accepted {
                 Ok((stream, peer)) => {
                     trouble.is_over(&listener);
-                    self.take(stream, peer);
+                    self.take(stream, peer, &carries);
                 }
                 Err(error) => {
                     if let Some(pause) = trouble.pause_after(&error, &listener) {
@@ -103,23 +148,75 @@ impl Acceptor {
         // Asked directly, since the runtime may not have been told yet of the last ones.
         while let Ok((socket, peer)) = SockRef::from(&listener).accept() {
             if let (Ok(stream), Some(peer)) = (into_stream(socket), peer.as_socket()) {
-                self.take(stream, peer);
+                self.take(stream, peer, &carries);
             }
         }
     }
 
-    fn take(&self, stream: TcpStream, peer: SocketAddr) {
-        match self.table.admit(peer.ip()) {
+    fn take(&self, stream: TcpStream, peer: SocketAddr, carries: &Carries) {
+        let (client, protocol) = (peer.ip(), carries.protocol());
+        match self.table.admit(client, protocol) {
             Admission::Seated(seat) => {
-                counters::here(Protocol::Tcp, |slot| slot.connection());
-                let shared = Arc::clone(&self.shared);
-                tokio::spawn(Connection::new(stream, seat, self.settings, shared).run());
+                counters::here(protocol, |slot| slot.connection());
+                // Replies are written whole; waiting to fill a segment only delays them.
+                let _ = stream.set_nodelay(true);
+                let (carries, shared) = (carries.clone(), Arc::clone(&self.shared));
+                tokio::spawn(attend(stream, client, seat, carries, shared));
             }
             Admission::Refused => {
-                counters::here(Protocol::Tcp, |slot| slot.connection_over_limit());
-                tracing::debug!(client = %peer.ip(), "TCP connection over the limit");
+                counters::here(protocol, |slot| slot.connection_over_limit());
+                tracing::debug!(%client, protocol = protocol.name(), "connection over the limit");
             }
         }
+    }
+}
+
+/// Speaks with one client to the end of its connection.
+async fn attend(
+    stream: TcpStream,
+    client: IpAddr,
+    seat: Seat,
+    carries: Carries,
+    shared: Arc<Shared>,
+) {
+    match carries {
+        Carries::Dns => Connection::new(stream, client, seat, shared).run().await,
+        Carries::Tls(tls) => {
+            if let Some(stream) = handshake(stream, client, &seat, tls).await {
+                Connection::new(stream, client, seat, shared).run().await;
+            }
+        }
+        Carries::Https(tls, path) => {
+            if let Some(stream) = handshake(stream, client, &seat, tls).await {
+                https::serve(stream, exchange::Resource::new(path, client, shared), seat).await;
+            }
+        }
+    }
+}
+
+/// Agrees on TLS, within the time that a client may be idle. Who has got no further than this when
+/// told to make room, or when the server stops, has asked nothing yet.
+async fn handshake(
+    stream: TcpStream,
+    client: IpAddr,
+    seat: &Seat,
+    tls: Arc<ServerConfig>,
+) -> Option<TlsStream<TcpStream>> {
+    let until = Instant::now() + seat.settings().idle_timeout;
+    tokio::select! {
+        biased;
+        _ = seat.ordered() => None,
+        agreed = timeout_at(until.into(), TlsAcceptor::from(tls).accept(stream)) => match agreed {
+            Ok(Ok(stream)) => Some(stream),
+            Ok(Err(error)) => {
+                tracing::debug!(%client, %error, "TLS handshake failed");
+                None
+            }
+            Err(_) => {
+                tracing::debug!(%client, "TLS handshake took too long");
+                None
+            }
+        },
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who is connected: the limits in all and by client, and who has to go when there is no room.
+//! Who is connected, whatever is spoken: the limits in all and by client, and who has to go when there is no room.
 //!
 //! Locked when a connection comes or goes, never while it is being answered.
 
@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -14,7 +14,7 @@ use super::TcpSettings;
 use crate::serve::counters::{self, Protocol};
 
 /// Every connection that holds a seat.
-pub(super) struct Table {
+pub(in crate::serve) struct Table {
     settings: TcpSettings,
     started: Instant,
     seats: Mutex<Seats>,
@@ -31,6 +31,7 @@ struct Seats {
 
 struct Entry {
     client: IpAddr,
+    protocol: Protocol,
     /// Milliseconds from the table's start to the last query answered, or to the accept.
     active: AtomicU64,
     order: Mutex<Option<Order>>,
@@ -53,12 +54,12 @@ pub(super) enum Admission {
 }
 
 impl Table {
-    pub(super) fn new(settings: TcpSettings) -> Table {
+    pub(in crate::serve) fn new(settings: TcpSettings) -> Table {
         Table { settings, started: Instant::now(), seats: Mutex::default(), empty: Notify::new() }
     }
 
     /// Seats a newcomer if the limits allow, in the place of the one idle longest if need be.
-    pub(super) fn admit(self: &Arc<Table>, address: IpAddr) -> Admission {
+    pub(super) fn admit(self: &Arc<Table>, address: IpAddr, protocol: Protocol) -> Admission {
         let client = client_of(address);
         let mut seats = self.lock();
         let held = seats.by_client.get(&client).copied().unwrap_or(0);
@@ -70,6 +71,7 @@ impl Table {
         }
         let entry = Arc::new(Entry {
             client,
+            protocol,
             active: AtomicU64::new(self.millis(Instant::now())),
             order: Mutex::new(None),
             ordered: Notify::new(),
@@ -97,7 +99,7 @@ impl Table {
             .filter(|(active, _)| u128::from(now.saturating_sub(*active)) >= least);
         let Some((_, id)) = longest_idle else { return false };
         if let Some(entry) = seats.remove(id) {
-            counters::here(Protocol::Tcp, |slot| slot.connection_over_limit());
+            counters::here(entry.protocol, |slot| slot.connection_over_limit());
             entry.order(Order::Close);
         }
         true
@@ -165,6 +167,16 @@ impl Seat {
         self.entry.active.store(self.table.millis(now), Ordering::Relaxed);
     }
 
+    /// The limits and timeouts that hold here.
+    pub(super) fn settings(&self) -> &TcpSettings {
+        &self.table.settings
+    }
+
+    /// When the client was last answered, or came.
+    pub(super) fn last_active(&self) -> Instant {
+        self.table.started + Duration::from_millis(self.entry.active.load(Ordering::Relaxed))
+    }
+
     /// Waits for the next order.
     pub(super) async fn ordered(&self) -> Order {
         loop {
@@ -199,8 +211,6 @@ fn client_of(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn table(in_all: usize, per_client: usize, evict_idle_after: Duration) -> Arc<Table> {
@@ -213,7 +223,7 @@ mod tests {
     }
 
     fn admit(table: &Arc<Table>, address: &str) -> Option<Seat> {
-        match table.admit(address.parse().unwrap()) {
+        match table.admit(address.parse().unwrap(), Protocol::Tcp) {
             Admission::Seated(seat) => Some(seat),
             Admission::Refused => None,
         }

@@ -1,18 +1,10 @@
-//! The master-file reader against BIND: `named-checkzone` must refuse what we refuse, and
-//! `named-compilezone` must see in our wire form what it sees in the zone file.
-
-use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
-
-use beiand::master::{Records, read_zone};
-use beiand::wire::{Name, name};
+//! What the readers are held against each other over.
 
 /// Three records that make any further lines a zone.
-const HEAD: &str = "$TTL 300\n@ SOA ns hm 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n";
+pub const HEAD: &str = "$TTL 300\n@ SOA ns hm 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n";
 
 /// Data of one record below [`HEAD`], taken in by both or refused by both.
-const DATA: &[&str] = &[
+pub const DATA: &[&str] = &[
     "A 192.0.2.1",
     "A 1.2.3",
     "A 01.2.3.4",
@@ -242,7 +234,7 @@ const DATA: &[&str] = &[
 ];
 
 /// Lines below [`HEAD`], taken in by both or refused by both.
-const LINES: &[&str] = &[
+pub const LINES: &[&str] = &[
     "",
     "a A 192.0.2.1",
     "a A 192.0.2.1\r\nb A 192.0.2.2\r\n",
@@ -362,7 +354,7 @@ const LINES: &[&str] = &[
 ];
 
 /// Whole zones, taken in by both or refused by both.
-const ZONES: &[&str] = &[
+pub const ZONES: &[&str] = &[
     "",
     "; nothing\n\n",
     "$TTL 300\n@ SOA ns hm 1 2 3 4 5\n",
@@ -390,13 +382,13 @@ const ZONES: &[&str] = &[
 ];
 
 /// Zones that we take in and BIND refuses.
-const WE_ARE_KINDER: &[(&str, &str)] = &[(
+pub const WE_ARE_KINDER: &[(&str, &str)] = &[(
     "a byte order mark, as Windows editors write it",
     "\u{feff}$TTL 300\n@ SOA ns hm 1 2 3 4 5\n@ NS a.b.\n",
 )];
 
 /// Lines below [`HEAD`] that we refuse and BIND takes in.
-const WE_ARE_STRICTER: &[(&str, &str)] = &[
+pub const WE_ARE_STRICTER: &[(&str, &str)] = &[
     ("BIND makes it 0", "a 2147483648 A 192.0.2.1\n"),
     ("RFC 7553 section 4.4 wants a target", "a URI 1 1 \"\"\n"),
     ("RFC 7043 section 3.2 wants two digits", "a EUI48 0-0-5e-00-53-2a\n"),
@@ -405,142 +397,3 @@ const WE_ARE_STRICTER: &[(&str, &str)] = &[
     ("$GENERATE is bounded", "$GENERATE 0-65536 h$ A 192.0.2.1\n"),
     ("types without a layout are read in generic form", "a KX 1 a\n"),
 ];
-
-fn bind(tool: &str, arguments: &[&str], folder: &Path) -> Output {
-    Command::new(tool).args(arguments).current_dir(folder).output().unwrap_or_else(|error| {
-        panic!("{tool} does not run ({error}): install Debian's bind9-utils, as .ci/run does")
-    })
-}
-
-fn bind_takes(folder: &Path, file: &str) -> bool {
-    bind("named-checkzone", &["-i", "local", "ex.", file], folder).status.success()
-}
-
-/// The records that BIND sees in a file, one a line, sorted.
-fn bind_records(folder: &Path, file: &str) -> Vec<String> {
-    // Where the defaults are stricter than named-checkzone's, those of the latter.
-    let arguments = "-i local -k warn -n warn -s full -o - ex.".split(' ').chain([file]);
-    let output = bind("named-compilezone", &arguments.collect::<Vec<_>>(), folder);
-    assert!(output.status.success(), "named-compilezone refuses {file}: {output:?}");
-    // The log goes to the same place as the zone: records alone have a class.
-    let mut lines: Vec<_> = String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter(|line| line.contains(" IN "))
-        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-        .collect();
-    lines.sort();
-    lines
-}
-
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    for (file, text) in [
-        ("inc", "i A 192.0.2.5\n$ORIGIN deep\n  TXT x\nj A 192.0.2.6\n$TTL 7\nk A 192.0.2.7\n"),
-        ("blank", "  A 192.0.2.8\n"),
-        ("faulty", "a A 1.2.3\n"),
-    ] {
-        fs::write(folder.path().join(file), text).expect("a file");
-    }
-    folder
-}
-
-fn ours(folder: &Path, file: &str) -> Result<Records, String> {
-    let origin: Name = "ex.".parse().expect("is a name");
-    let mut records = Records::default();
-    match read_zone(&folder.join(file), folder, &origin, &mut records) {
-        Ok(_) => Ok(records),
-        Err(faults) => Err(faults.iter().map(|fault| format!("{fault}\n")).collect()),
-    }
-}
-
-/// Our records with their data as bare bytes, so that BIND reads our wire form.
-fn in_generic_form(records: &Records) -> String {
-    records
-        .iter()
-        .map(|record| {
-            let hex: String = record.rdata.iter().map(|byte| format!("{byte:02x}")).collect();
-            let owner = name::to_text(record.owner);
-            let (ttl, code, len) = (record.ttl, record.rtype.0, record.rdata.len());
-            format!("{owner} {ttl} IN TYPE{code} \\# {len} {hex}\n")
-        })
-        .collect()
-}
-
-fn assert_alike(zones: impl Iterator<Item = String>) {
-    let folder = folder();
-    let path = folder.path();
-    let mut differences = Vec::new();
-    for zone in zones {
-        fs::write(path.join("zone"), &zone).expect("a file");
-        match (bind_takes(path, "zone"), ours(path, "zone")) {
-            (true, Ok(records)) => {
-                fs::write(path.join("generic"), in_generic_form(&records)).expect("a file");
-                let (theirs, ours) = (bind_records(path, "zone"), bind_records(path, "generic"));
-                if theirs != ours {
-                    differences.push(format!("{zone:?}\n  BIND {theirs:#?}\n  we {ours:#?}"));
-                }
-            }
-            (false, Err(_)) => {}
-            (true, Err(faults)) => {
-                differences.push(format!("{zone:?}\n  we alone refuse it: {faults}"))
-            }
-            (false, Ok(_)) => differences.push(format!("{zone:?}\n  BIND alone refuses it")),
-        }
-    }
-    assert!(differences.is_empty(), "{}", differences.join("\n"));
-}
-
-#[test]
-fn data_of_each_type_is_read_as_bind_reads_it() {
-    assert_alike(DATA.iter().map(|data| format!("{HEAD}a {data}\n")));
-}
-
-#[test]
-fn lines_and_directives_are_read_as_bind_reads_them() {
-    assert_alike(LINES.iter().map(|lines| format!("{HEAD}{lines}")));
-}
-
-#[test]
-fn zones_are_taken_in_and_refused_as_bind_does() {
-    assert_alike(ZONES.iter().map(|zone| (*zone).to_owned()));
-}
-
-#[test]
-fn texts_and_names_of_every_length_are_read_as_bind_reads_them() {
-    let long = |label: usize, count: usize| vec!["x".repeat(label); count].join(".");
-    assert_alike(
-        [
-            format!("{HEAD}a TXT {}\n", "x".repeat(255)),
-            format!("{HEAD}a TXT {}\n", "x".repeat(256)),
-            format!("{HEAD}a TXT {}\n", "\"\" ".repeat(300)),
-            format!("{HEAD}{} A 192.0.2.1\n", long(63, 1)),
-            format!("{HEAD}{} A 192.0.2.1\n", long(64, 1)),
-            // With the origin's four bytes: 3 × 64 + 59 is the longest name, one more is too long.
-            format!("{HEAD}{}.{} A 192.0.2.1\n", long(63, 3), long(58, 1)),
-            format!("{HEAD}{}.{} A 192.0.2.1\n", long(63, 3), long(59, 1)),
-            format!("{HEAD}a CNAME {}.{}.\n", long(63, 3), long(61, 1)),
-            format!("{HEAD}a CNAME {}.{}.\n", long(63, 3), long(62, 1)),
-        ]
-        .into_iter(),
-    );
-}
-
-#[test]
-fn where_we_differ_we_mean_to() {
-    let folder = folder();
-    let path = folder.path();
-    let verdicts = |zone: &str| {
-        fs::write(path.join("zone"), zone).expect("a file");
-        (bind_takes(path, "zone"), ours(path, "zone").is_ok())
-    };
-    for (why, zone) in WE_ARE_KINDER {
-        assert_eq!(verdicts(zone), (false, true), "{why}");
-    }
-    // Of records that differ in case alone BIND keeps now the first and now the last, we the first.
-    for lines in ["@ SOA NS HM 1 2 3 4 5\n", "a CNAME b\na CNAME B\n"] {
-        assert_eq!(verdicts(&format!("{HEAD}{lines}")), (true, true), "{lines}");
-    }
-    for (why, lines) in WE_ARE_STRICTER {
-        assert_eq!(verdicts(&format!("{HEAD}{lines}")), (true, false), "{why}");
-    }
-}
