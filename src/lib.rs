@@ -11,7 +11,7 @@
 //! | 4 | [`gate`] |
 //! | 5 | [`answer`] |
 //! | 6 | [`state`] |
-//! | 7 | [`reload`], [`serve`] |
+//! | 7 | [`reload`], [`serve`], [`notice`] |
 //! | 8 | [`config`], [`cli`] |
 //!
 //! `ARCHITECTURE.md` is the map: the way of a packet, the way of a changed file, the invariants.
@@ -25,6 +25,7 @@ pub mod filing;
 pub mod gate;
 pub mod master;
 pub mod monitor;
+pub mod notice;
 pub mod region;
 pub mod reload;
 pub mod serve;

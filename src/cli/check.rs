@@ -10,6 +10,7 @@ use crate::answer::cookie::CookieSecret;
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::feed::{Feed, Moment};
+use crate::notice::Look;
 use crate::reload::read_zones::{Loaded, read_zones as read_files};
 use crate::reload::rebuild;
 use crate::reload::{Scope, ZoneFiles};
@@ -75,6 +76,8 @@ fn read_everything(config: &Config) -> Report {
     if let Some(files) = settings::certificate_files(config) {
         report.add(&[("certificate", 1)], check_certificate(&files));
     }
+    let look = Look::load(&config.notice.page, &config.file);
+    report.add(&[], look.err().unwrap_or_default());
     read_zones(&settings, &mut report);
     let (_, change) = Feed::open(settings.feed, Moment::now());
     let (files, records) = (change.stats.files as u64, change.stats.records as u64);

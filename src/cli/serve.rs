@@ -13,9 +13,10 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Exit, Failure, limits, logging, privileges, service, settings};
 use crate::answer::cookie::CookieSecret;
-use crate::config::{Config, Server};
+use crate::config::Config;
 use crate::monitor::tally::Tally;
 use crate::monitor::{Monitor, page};
+use crate::notice::{self, Look, LookInUse};
 use crate::reload::rebuild::{ReadAgain, ReadSettings, Rebuild};
 use crate::reload::{self, Driver, control};
 use crate::serve::{self, Certificate, EncryptedSettings, LocalAddrs, Settings, TcpSettings, http};
@@ -37,12 +38,16 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
         pid = std::process::id(),
         "starting"
     );
-    allow_open_files(&config.server);
+    allow_open_files(config);
     let secret = CookieSecret::default();
     let settings = settings::rebuild(config, secret).map_err(Failure::Config)?;
+    let look = Arc::new(LookInUse::new(
+        Look::load(&config.notice.page, &config.file).map_err(Failure::Config)?,
+    ));
     let bound = serve::bind(&transport_settings(config))?;
     let certificate = bound.certificate();
-    log_addresses(bound.local_addrs());
+    let (notice_listeners, notice_addresses) = serve::bind_listeners(&config.notice.listen)?;
+    log_addresses(bound.local_addrs(), &notice_addresses);
     let metrics =
         http::Bound::new("metrics", &config.metrics.listen).map_err(|(address, error)| {
             Failure::io(format!("listening on {address} ([metrics] listen)"))(error)
@@ -62,7 +67,7 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
     let mut signals = Signals::install()?;
     let shared = Arc::new(Shared::new(State::default()));
     let running = bound.run(Arc::clone(&shared)).map_err(Failure::io("starting the threads"))?;
-    let read_settings = settings_reader(config.clone(), secret, certificate);
+    let read_settings = settings_reader(config.clone(), secret, certificate, Arc::clone(&look));
     let rebuild = Rebuild::new(Arc::clone(&shared), settings, read_settings);
     let driver = Driver::spawn(driver_settings(config), rebuild)
         .map_err(Failure::io("starting the reload thread"))?;
@@ -73,6 +78,20 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
     let metrics = metrics
         .run(page::LIMITS, page::page(monitor))
         .map_err(Failure::io("starting the metrics page"))?;
+    let notice = match running.runtime() {
+        Some(runtime) => Some(
+            notice::serve(
+                runtime,
+                notice_listeners,
+                config.notice.limits,
+                Arc::clone(&shared),
+                look,
+                find_record(driver.clone()),
+            )
+            .map_err(Failure::io("starting the notice page"))?,
+        ),
+        None => None,
+    };
     tell_when_ready(driver.clone(), Arc::clone(&shared))?;
     loop {
         match signals.wait() {
@@ -90,7 +109,7 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
     }
     signals.let_the_next_one_kill();
     service::stopping();
-    drop((control, metrics));
+    drop((control, metrics, notice));
     driver.stop();
     running.stop(DRAIN);
     tracing::info!("stopped");
@@ -103,6 +122,7 @@ fn settings_reader(
     started_with: Config,
     secret: CookieSecret,
     certificate: Option<Arc<Certificate>>,
+    look: Arc<LookInUse>,
 ) -> ReadSettings {
     let mut told: Vec<&'static str> = Vec::new();
     let mut read = move || {
@@ -117,7 +137,10 @@ fn settings_reader(
         let mut config = config;
         config.server = started_with.server.clone();
         config.tls = started_with.tls.clone();
-        settings::rebuild(&config, secret)
+        let new_look = Look::load(&config.notice.page, &config.file)?;
+        let settings = settings::rebuild(&config, secret)?;
+        look.set(new_look);
+        Ok(settings)
     };
     Box::new(move || {
         let faults = certificate.as_ref().map(|it| it.reload()).unwrap_or_default();
@@ -125,6 +148,15 @@ fn settings_reader(
             Ok(settings) => ReadAgain { settings: Some(settings), faults },
             Err(more) => ReadAgain { settings: None, faults: [more, faults].concat() },
         }
+    })
+}
+
+/// The thread that takes in changes owns the filings; while it is at a long one, the notice page
+/// does without.
+fn find_record(driver: reload::Handle) -> notice::FindRecord {
+    const PATIENCE: Duration = Duration::from_millis(250);
+    Arc::new(move |asked| {
+        driver.record_shown(asked).recv_timeout(PATIENCE).map_err(|_| notice::Busy)
     })
 }
 
@@ -256,7 +288,7 @@ fn look_for_ipv6_loopback() -> Loopback {
     }
 }
 
-fn log_addresses(addresses: &LocalAddrs) {
+fn log_addresses(addresses: &LocalAddrs, notice: &Vec<SocketAddr>) {
     let by_transport = [
         ("udp", &addresses.udp),
         ("tcp", &addresses.tcp),
@@ -264,6 +296,7 @@ fn log_addresses(addresses: &LocalAddrs) {
         ("https", &addresses.https),
         ("quic", &addresses.quic),
         ("http3", &addresses.http3),
+        ("notice", notice),
     ];
     for (transport, addresses) in by_transport {
         for address in addresses {
@@ -272,15 +305,17 @@ fn log_addresses(addresses: &LocalAddrs) {
     }
 }
 
-/// Files that the server holds open beside its TCP connections, generously.
+/// Files that the server holds open beside its connections, generously.
 const OTHER_FILES: u64 = 256;
 
 /// Raises the limit of open files, and tells when it is too low for the configured connections.
-fn allow_open_files(server: &Server) {
-    let needed = server.tcp_max_connections as u64 + OTHER_FILES;
+fn allow_open_files(config: &Config) {
+    let notice_connections =
+        if config.notice.listen.is_empty() { 0 } else { config.notice.limits.max_connections };
+    let needed = (config.server.tcp_max_connections + notice_connections) as u64 + OTHER_FILES;
     match limits::raise_open_files() {
         Ok(limit) if limit < needed => {
-            tracing::warn!(limit, needed, "too few open files for tcp_max_connections");
+            tracing::warn!(limit, needed, "too few open files for the configured connections");
         }
         Ok(limit) => tracing::debug!(limit, "open files"),
         Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),

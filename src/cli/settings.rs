@@ -45,7 +45,9 @@ pub fn rebuild(config: &Config, secret: CookieSecret) -> Result<rebuild::Setting
 fn single_files(config: &Config) -> Vec<PathBuf> {
     let identity = config.tls.identity.iter();
     let of_identity = identity.flat_map(|it| [it.certificate.clone(), it.key.clone()]);
-    config.regions.mmdb.iter().cloned().chain(of_identity).collect()
+    let page = &config.notice.page;
+    let others = [&config.regions.mmdb, &page.logo, &page.template, &page.style];
+    others.into_iter().flatten().cloned().chain(of_identity).collect()
 }
 
 /// The certificate of the encrypted transports.

@@ -6,8 +6,8 @@
 //! does so for its own.
 //!
 //! [`Config::load`] reads a file. The sections are plain structs whose `Default` is the default
-//! of each key. The reading itself is in `read` (which key means what), `reader` (TOML and
-//! positions) and `values` (what one value may be).
+//! of each key. The reading itself is in `read` and `notice` (which key means what), `reader` (TOML
+//! and positions) and `values` (what one value may be).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,9 @@ use crate::fault::{Fault, Severity};
 use crate::filing::decide::FilingPolicy;
 pub use crate::filing::decide::{OtherMainland, TransferInProgress};
 use crate::filing::province::Province;
+use crate::notice as notice_page;
 
+mod notice;
 mod read;
 mod reader;
 mod values;
@@ -47,6 +49,8 @@ pub struct Config {
     pub filings: Filings,
     /// `[gate]`
     pub gate: Gate,
+    /// `[notice]`
+    pub notice: Notice,
     /// `[regions]`
     pub regions: Regions,
     /// `[log]`
@@ -215,6 +219,17 @@ pub struct Gate {
     pub forum_closed_provinces: Vec<Province>,
 }
 
+/// `[notice]`: the web page that blocked domains lead to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Notice {
+    /// Where the page is served over HTTP; empty (default) is nowhere.
+    pub listen: Vec<SocketAddr>,
+    /// How it looks and what it says; name and website are never empty where anything listens.
+    pub page: notice_page::Settings,
+    /// How many may ask at a time, and how long that may take.
+    pub limits: notice_page::Limits,
+}
+
 /// `[regions]`: where addresses are.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Regions {
@@ -308,12 +323,14 @@ impl Config {
     /// The sections in which `new` differs in a way that takes effect only when the server is
     /// started anew. The other sections can be taken in while it runs.
     pub fn restart_needed_for(&self, new: &Config) -> Vec<&'static str> {
+        let notice_server = |config: &Config| (config.notice.listen.clone(), config.notice.limits);
         let changed = [
             ("[server]", self.server != new.server),
             ("[tls]", self.tls != new.tls),
             ("[https]", self.https != new.https),
             ("[quic]", self.quic != new.quic),
             ("[http3]", self.http3 != new.http3),
+            ("[notice]", notice_server(self) != notice_server(new)),
             ("[log]", self.log != new.log),
             ("[control]", self.control != new.control),
             ("[metrics]", self.metrics != new.metrics),

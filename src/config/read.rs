@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::notice;
 use super::reader::{Document, Key, Span};
 use super::values::{
     Problem, parse_address, parse_character_string, parse_cookie_secret, parse_domain,
@@ -51,6 +52,7 @@ fn config(document: &mut Document<'_>, file: &Path) -> Config {
     let quic = Quic { listen: listening.read(document, "quic", Over::Udp) };
     let http3 = Http3 { listen: listening.read(document, "http3", Over::Udp) };
     let metrics = metrics(document, &mut listening);
+    let notice = notice::read(document, folder, &mut listening);
     listening.report_duplicates(document);
     report_missing_certificate(
         document,
@@ -71,6 +73,7 @@ fn config(document: &mut Document<'_>, file: &Path) -> Config {
         zones: zones(document, folder),
         filings: filings(document, folder),
         gate: gate(document),
+        notice,
         regions: regions(document, folder),
         log: log(document),
         control: control(document, folder),
@@ -362,11 +365,11 @@ fn metrics(document: &mut Document<'_>, listening: &mut Listening) -> Metrics {
 
 /// The addresses of every section, to find two that are the same: the second could not be bound.
 #[derive(Default)]
-struct Listening(Vec<(SocketAddr, Span, Over)>);
+pub(super) struct Listening(Vec<(SocketAddr, Span, Over)>);
 
 /// What an address is bound for: one of UDP and one of TCP do not meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Over {
+pub(super) enum Over {
     Both,
     Tcp,
     Udp,
@@ -380,7 +383,7 @@ impl Over {
 
 impl Listening {
     /// The key `listen` of a section; nothing by default.
-    fn read(
+    pub(super) fn read(
         &mut self,
         document: &mut Document<'_>,
         section: &'static str,
@@ -414,7 +417,7 @@ fn values<T>(list: Option<Vec<(T, Span)>>) -> Vec<T> {
 }
 
 /// A path, relative to the configuration's folder.
-fn path(document: &mut Document<'_>, key: Key, folder: &Path) -> Option<PathBuf> {
+pub(super) fn path(document: &mut Document<'_>, key: Key, folder: &Path) -> Option<PathBuf> {
     document.text(key, parse_filled).map(|path| folder.join(path))
 }
 
@@ -442,6 +445,6 @@ fn ede(document: &mut Document<'_>, key: Key, default: u16) -> u16 {
 }
 
 /// A number whose range was checked to fit.
-fn small(number: u64) -> usize {
+pub(super) fn small(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

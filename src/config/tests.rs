@@ -130,10 +130,10 @@ fn unknown_keys_are_refused_with_what_was_meant() {
     "#
     );
     insta::assert_snapshot!(
-        faults("listen = [\"127.0.0.1:53\"]\n[filings]\nprovider = \"h\"\n[log]\ncolour = true\n[filings.more]\nx = 1\n").join("\n"),
+        faults("listen = [\"127.0.0.1:53\"]\n[filings]\nprovider = \"h\"\n[log]\ntint = true\n[filings.more]\nx = 1\n").join("\n"),
         @r#"
     c.toml:1:1: error: "listen": unknown key; did you mean listen in section [server]?
-    c.toml:5:1: error: "colour": unknown key; the keys of [log] are format, level
+    c.toml:5:1: error: "tint": unknown key; the keys of [log] are format, level
     c.toml:6:10: error: "more": unknown key; did you mean mode in section [gate]?
     "#
     );

@@ -1,13 +1,14 @@
 //! What the feed is asked, and what it answers: the vocabulary between it and those who watch the
-//! folder, decide anew and tell people. No logic.
+//! folder, decide anew and tell people. Hardly any logic.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::read::Texts;
-use super::store::SiteKey;
+use super::store::{SiteKey, covers};
 use crate::fault::Fault;
 use crate::filing::Facts;
+use crate::filing::decide::Target;
 
 /// Where the filings are, and how careful to be with them.
 #[derive(Clone, Debug, PartialEq)]
@@ -147,6 +148,39 @@ pub struct FeedChange {
     pub look_again: Option<Duration>,
     /// Figures.
     pub stats: FeedStats,
+}
+
+/// Whose record is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedRecord {
+    /// The name, in lower-case A-labels without final dot.
+    pub name: String,
+    /// The site domain that it is in.
+    pub site_domain: String,
+    /// Where its addresses are.
+    pub target: Target,
+}
+
+/// Where a record stands. Its texts are in the file, and whoever wants them need not be the one
+/// thread that owns the feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundRecord {
+    /// The file.
+    pub file: PathBuf,
+    /// Its line there.
+    pub line: u32,
+    /// The name that the record covers, where that is not the site domain.
+    pub covers: Option<String>,
+    /// What a decision needs of it.
+    pub facts: Facts,
+}
+
+impl FoundRecord {
+    /// True when the record speaks of `name` (A-labels, lower case, no final dot), a name at or
+    /// below the site domain.
+    pub fn covers_name(&self, name: &str) -> bool {
+        covers(self.covers.as_deref(), name)
+    }
 }
 
 /// One record, with its texts, for people.

@@ -13,6 +13,7 @@
 //! | `store`, `packed` | the records in memory |
 //! | `files` | the folder |
 //! | `read` | one file, by several threads |
+//! | `texts` | the texts of one record, read again |
 //! | `mark`, `cut` | how far it was read; its portions |
 //! | `rows`, `split` | what the formats have in common |
 //! | `csv`, `ndjson`, `miit` | one format each |
@@ -34,15 +35,17 @@ mod rows;
 mod shrink;
 mod split;
 mod store;
+mod texts;
 
 #[cfg(test)]
 mod tests;
 
 pub use change::{
-    Changed, FeedChange, FeedSettings, FeedStats, Hint, Moment, Scope, ShownRecord, Shrink,
-    WaitingShrink, Writers, Written,
+    AskedRecord, Changed, FeedChange, FeedSettings, FeedStats, FoundRecord, Hint, Moment, Scope,
+    ShownRecord, Shrink, WaitingShrink, Writers, Written,
 };
 pub use convert::{ConvertError, Converted, FileFormat, convert};
 pub use read::{Texts, each_record};
 pub use refresh::Feed;
 pub use store::{FileId, FilingStore, Place, SiteKey, StoredRecord};
+pub use texts::TextReader;

@@ -21,10 +21,10 @@ use super::store::{Candidate, CoveredName, Delta, FileId, FilingStore, Put, Rare
 use crate::fault::{Fault, Severity};
 use crate::filing::record::{Field, FieldFault, Fields, FilingRecord};
 use crate::filing::site_domain::SiteDomain;
-use crate::filing::{Instant, ProviderIs, Role};
+use crate::filing::{Instant, Role};
 
 /// A JSON reply longer than this is refused: the ministry's pages are small.
-const LONGEST_REPLY: u64 = 256 << 20;
+pub(super) const LONGEST_REPLY: u64 = 256 << 20;
 
 /// Faults told of one file; the others are counted.
 const FAULTS_TOLD: usize = 1000;
@@ -93,7 +93,7 @@ pub fn each_record(
     let format = Format::of(path).ok_or_else(|| unreadable(not_ours()))?;
     let file = File::open(path).map_err(unreadable)?;
     let mut faults = Vec::new();
-    let walked = reader.records(&file, format, None, &mut |row| match row {
+    let walked = reader.records(&file, format, &mut |row| match row {
         Row::Record { line, fields, .. } => take(line, fields),
         Row::Bad { line, problem } => faults.push(reader.fault(Severity::Error, line, problem)),
     });
@@ -144,37 +144,11 @@ impl Reader<'_> {
         self.lines(file, from, layout.clone(), limit, end)
     }
 
-    /// The texts of the record that stands at `line` and has that key (in either role).
-    pub(super) fn texts_at(
-        &self,
-        file: &File,
-        format: Format,
-        line: u32,
-        key: u64,
-    ) -> Result<Option<Texts>, Unread> {
-        let mut found = None;
-        self.records(file, format, Some(line), &mut |row| {
-            if let Row::Record { line: at, fields, .. } = row
-                && at == line
-                && let (Some(record), _) = FilingRecord::from_fields(fields)
-                && [Role::Domain, Role::NewDomain]
-                    .into_iter()
-                    .any(|role| record.facts(ProviderIs::Unknown, role).key == key)
-            {
-                let texts = Field::ALL.into_iter().map(|field| (field, fields.get(field)));
-                let told = texts.filter(|(_, text)| !text.is_empty());
-                found = Some(told.map(|(field, text)| (field, text.to_owned())).collect());
-            }
-        })?;
-        Ok(found)
-    }
-
-    /// Walks through the records of a file, or through those near a line, if only that is wanted.
+    /// Walks through the records of a file.
     fn records(
         &self,
         file: &File,
         format: Format,
-        wanted: Option<u32>,
         take: &mut dyn FnMut(Row<'_>),
     ) -> Result<(), Unread> {
         let limit = file.metadata()?.len();
@@ -193,13 +167,7 @@ impl Reader<'_> {
         };
         let mut cutter = Cutter::new(file, &mark, &layout, limit, End::Final);
         while let Some(cut) = cutter.next()? {
-            let lines = cut.first_line..cutter.line;
-            if wanted.is_none_or(|line| lines.contains(&line) || cutter.finished) {
-                each_row(&layout, &cut.bytes, cut.first_line, &mut |_| {}, take);
-            }
-            if wanted.is_some_and(|line| line < cutter.line) {
-                break;
-            }
+            each_row(&layout, &cut.bytes, cut.first_line, &mut |_| {}, take);
         }
         Ok(())
     }
@@ -232,7 +200,7 @@ impl Reader<'_> {
     }
 
     /// The header of a CSV file, and the mark behind it. `None`: not even a header is there.
-    fn header(
+    pub(super) fn header(
         &self,
         file: &File,
         limit: u64,
@@ -531,7 +499,7 @@ fn below(site: SiteDomain<'_>, name: &str) -> Option<Box<str>> {
     (name.len() > site.as_str().len()).then(|| name.into())
 }
 
-fn byte_order_mark(bytes: &[u8]) -> usize {
+pub(super) fn byte_order_mark(bytes: &[u8]) -> usize {
     if bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 }
 }
 

@@ -4,18 +4,18 @@
 //! folder: whoever does says where to look, and what it knows of the writer.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::change::{
-    Changed, FeedChange, FeedSettings, FeedStats, Hint, Moment, Scope, ShownRecord, Shrink,
-    WaitingShrink, Writers, Written,
+    Changed, FeedChange, FeedSettings, FeedStats, FoundRecord, Hint, Moment, Scope, ShownRecord,
+    Shrink, WaitingShrink, Writers, Written,
 };
 use super::files::{Folder, HOLD, Hold};
 use super::look::{Look, Looker, Reconsider, RestsOn, Source, Taken, Version, Waiting, Writer};
-use super::read::{Texts, each_record};
+use super::read::each_record;
 use super::rows::Format;
 use super::shrink::{self, Emptied, Part};
 use super::store::{CROWD, Delta, FileId, FilingStore, Rest, SiteKey, Touched};
@@ -139,21 +139,20 @@ impl Feed {
         }
     }
 
-    /// The records that count for a site domain (A-labels, lower case, no final dot), with their
-    /// texts, which are read from the files again.
-    pub fn records_of(&self, site_domain: &str) -> Vec<ShownRecord> {
+    /// The records that count for a site domain (A-labels, lower case, no final dot), in the order
+    /// of the files.
+    pub fn find_records(&self, site_domain: &str) -> Vec<FoundRecord> {
         let records = self.store.records_of(SiteKey::of(site_domain));
-        let mut shown: Vec<ShownRecord> = records
-            .map(|record| ShownRecord {
+        let mut found: Vec<FoundRecord> = records
+            .map(|record| FoundRecord {
                 file: self.path_of(record.place.file),
                 line: record.place.line,
                 covers: record.covers.map(str::to_owned),
-                texts: self.texts_of(record.place.file, record.place.line, record.facts.key),
                 facts: record.facts,
             })
             .collect();
-        shown.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-        shown
+        found.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        found
     }
 
     /// The names of site domains, in A-labels, lower case and without final dot, by a walk through
@@ -183,14 +182,14 @@ impl Feed {
         names
     }
 
-    fn texts_of(&self, file: FileId, line: u32, key: u64) -> Texts {
-        let path = self.path_of(file);
-        let looker = self.looker(Moment::now());
-        let texts = Format::of(&path).and_then(|format| {
-            let open = File::open(&path).ok()?;
-            looker.reader(file, &path).texts_at(&open, format, line, key).ok()?
-        });
-        texts.unwrap_or_default()
+    /// The same with their texts, which are read from the files again.
+    pub fn records_of(&self, site_domain: &str) -> Vec<ShownRecord> {
+        let with_texts = |record: FoundRecord| {
+            let texts = record.read_texts();
+            let FoundRecord { file, line, covers, facts } = record;
+            ShownRecord { file, line, covers, texts, facts }
+        };
+        self.find_records(site_domain).into_iter().map(with_texts).collect()
     }
 
     fn looker(&self, now: Moment) -> Looker<'_> {

@@ -59,14 +59,19 @@ impl StoredRecord<'_> {
     /// True when the record speaks of `name` (A-labels, lower case, no final dot), a name at or
     /// below the site domain.
     pub fn covers_name(&self, name: &str) -> bool {
-        match self.covers {
-            None => true,
-            Some(covered) => match name.strip_suffix(covered) {
-                Some("") => true,
-                Some(below) => below.ends_with('.'),
-                None => false,
-            },
-        }
+        covers(self.covers, name)
+    }
+}
+
+/// Whether a record for `covered`, or for the whole site domain, speaks of a name in it.
+pub(super) fn covers(covered: Option<&str>, name: &str) -> bool {
+    match covered {
+        None => true,
+        Some(covered) => match name.strip_suffix(covered) {
+            Some("") => true,
+            Some(below) => below.ends_with('.'),
+            None => false,
+        },
     }
 }
 

@@ -20,6 +20,7 @@ use super::loader::{Loader, Shrink, Taken};
 use super::scope::{Batch, Closed, Scope};
 use super::watch::{Mode, Watch};
 use crate::fault::{Fault, Severity};
+use crate::feed::{AskedRecord, FoundRecord};
 use crate::filing::Instant;
 
 /// The longest poll interval while file events cannot be had, even for a poll that is set off.
@@ -556,6 +557,11 @@ impl Handle {
     /// What the reloads so far did; does not wait for one under way.
     pub fn history(&self) -> Record {
         self.history.read()
+    }
+
+    /// Asks for the record that a verdict shows.
+    pub fn record_shown(&self, asked: AskedRecord) -> Receiver<Option<FoundRecord>> {
+        self.ask(move |loader, now| loader.record_shown(&asked, now))
     }
 
     /// Ends the thread and waits for it; a call of the Loader that is under way is finished.

@@ -7,6 +7,7 @@ use super::scope::{Closed, Scope};
 use super::watch::Watched;
 use super::writers::Writers;
 use crate::fault::Fault;
+use crate::feed::{AskedRecord, FoundRecord};
 use crate::filing::Instant;
 use crate::wire::Name;
 
@@ -67,6 +68,9 @@ pub trait Loader: Send {
     /// Has the decisions about a domain logged for so many minutes. An error is a sentence for
     /// people.
     fn trace(&mut self, name: &Name, minutes: u32, now: Instant) -> Result<(), String>;
+
+    /// The record that a verdict shows, for who tells people of it.
+    fn record_shown(&self, asked: &AskedRecord, now: Instant) -> Option<FoundRecord>;
 
     /// The next instant at which some verdict changes by itself; asked after every call.
     fn next_due(&self) -> Option<Instant>;

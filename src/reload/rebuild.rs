@@ -22,8 +22,11 @@ use super::writers::Writers;
 use super::zone_files::{ZoneFile, ZoneFiles};
 use crate::answer::{Identity, Trace};
 use crate::fault::{Fault, Severity};
-use crate::feed::{self, Changed, Feed, FeedSettings, FilingStore, Hint, Moment, SiteKey};
-use crate::filing::{Instant, Verdict};
+use crate::feed::{
+    self, AskedRecord, Changed, Feed, FeedSettings, FilingStore, FoundRecord, Hint, Moment, SiteKey,
+};
+use crate::filing::decide::decide;
+use crate::filing::{Facts, Instant, Verdict};
 use crate::gate::{Gate, GateSettings};
 use crate::region::Regions;
 use crate::state::verdicts::{Judged, Rules, plain_text};
@@ -605,6 +608,14 @@ impl Loader for Rebuild {
         }
         self.publish();
         Ok(())
+    }
+
+    fn record_shown(&self, asked: &AskedRecord, now: Instant) -> Option<FoundRecord> {
+        let mut records = self.feed.as_ref()?.find_records(&asked.site_domain);
+        records.retain(|record| record.covers_name(&asked.name));
+        let facts: Vec<Facts> = records.iter().map(|record| record.facts).collect();
+        let shown = decide(&facts, now, asked.target, &self.settings.rules.policy).shown?;
+        Some(records.swap_remove(shown))
     }
 
     fn next_due(&self) -> Option<Instant> {

@@ -194,6 +194,20 @@ pub fn bind(settings: &Settings) -> Result<Bound, BindError> {
     Ok(bound)
 }
 
+/// Binds TCP listeners for something else than DNS, and gives them with their addresses. They do not
+/// block.
+///
+/// # Errors
+/// The first address that cannot be had.
+pub fn bind_listeners(
+    addresses: &[SocketAddr],
+) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), BindError> {
+    let backlog = TcpSettings::default().backlog;
+    let bound: Result<Vec<_>, _> =
+        addresses.iter().map(|address| bind_tcp(*address, backlog)).collect();
+    Ok(bound?.into_iter().unzip())
+}
+
 fn bind_encrypted(
     encrypted: &EncryptedSettings,
     settings: &Settings,

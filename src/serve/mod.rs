@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-pub use bind::{BindError, Bound, LocalAddrs, bind};
+pub use bind::{BindError, Bound, LocalAddrs, bind, bind_listeners};
 pub use counters::{Counters, Counting, Counts, Protocol, RCODE_SLOTS};
 pub use qtype::QtypeGroup;
 pub use settings::{CertificateFiles, EncryptedSettings, Settings, TcpSettings, UdpSettings};
@@ -60,6 +60,7 @@ impl Bound {
             stop,
             all_finished,
             udp_sockets: self.udp.clone(),
+            runtime: None,
             threads: Vec::new(),
         };
         // Owns the first sender: should this function fail, it is gone before `running` is halted.
@@ -87,6 +88,9 @@ impl Bound {
                 continue;
             }
             let runtime = runtime(name, self.workers, &registry)?;
+            if name == "tcp" {
+                running.runtime = Some(runtime.handle().clone());
+            }
             let server = tcp::Server::new(listeners, Arc::clone(&table), Arc::clone(&shared));
             let stop_seen = stop_seen.clone();
             running.threads.push(spawn(
@@ -120,6 +124,7 @@ pub struct Running {
     /// Closed once every thread has dropped its sender.
     all_finished: mpsc::Receiver<()>,
     udp_sockets: Vec<Arc<socket2::Socket>>,
+    runtime: Option<tokio::runtime::Handle>,
     threads: Vec<thread::JoinHandle<()>>,
 }
 
@@ -132,6 +137,12 @@ impl Running {
     /// For whoever asks for [`Running::counters`] later, and from elsewhere.
     pub fn counting(&self) -> Counting {
         Counting::of(&self.registry)
+    }
+
+    /// The runtime of DNS over TCP, for other small servers; it ends with [`Running::stop`]. `None`
+    /// where nothing listens.
+    pub fn runtime(&self) -> Option<&tokio::runtime::Handle> {
+        self.runtime.as_ref()
     }
 
     /// Stops within about `drain`: accepts nothing new, answers what stands in the socket buffers,

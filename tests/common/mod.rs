@@ -7,6 +7,7 @@
 #![allow(dead_code, missing_docs, unused_imports)]
 
 mod dig;
+pub mod http;
 mod record;
 
 pub use dig::{Reply, Rr, dig_at, exchange, query, rdata, wire_name};
@@ -35,6 +36,20 @@ pub const NOTICE_IPV4: &str = "203.0.113.80";
 pub const NOTICE_IPV6: &str = "2001:db8::80";
 /// The notice TTL.
 pub const NOTICE_TTL: u32 = 60;
+
+/// The section of the configuration that has the notice page served, on a port of its own; keys may
+/// be added behind it.
+pub const NOTICE_PAGE: &str = r#"
+[notice]
+listen = ["127.0.0.1:0"]
+name = "某某云"
+name_english = "Hoster Cloud"
+website = "https://www.hoster.example/"
+filing_system = "https://beian.hoster.example/"
+support = "https://www.hoster.example/support"
+phone = "400-000-0000"
+email = "support@hoster.example"
+"#;
 
 // --- The folder --------------------------------------------------------------------------------
 
@@ -334,6 +349,16 @@ impl Server {
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where the log says that something listens, such as `notice`.
+    pub fn listening(&self, transport: &str) -> SocketAddr {
+        let address = |event: &Value| -> Option<SocketAddr> {
+            let is_it = message(event) == "listening" && event["fields"]["transport"] == transport;
+            event["fields"]["address"].as_str().filter(|_| is_it)?.parse().ok()
+        };
+        let found = lock(&self.log).iter().find_map(address);
+        found.unwrap_or_else(|| panic!("no address for {transport}\n{}", self.log_text()))
     }
 
     pub fn udp(&self) -> SocketAddr {

@@ -10,6 +10,7 @@ use super::super::scope::{Closed, Scope};
 use super::super::watch::Watched;
 use super::*;
 use crate::fault::{Fault, Severity};
+use crate::feed::{AskedRecord, FoundRecord};
 use crate::filing::Instant as FilingInstant;
 use crate::wire::Name;
 
@@ -71,6 +72,10 @@ impl Loader for Fixed {
 
     fn trace(&mut self, _name: &Name, _minutes: u32, _now: FilingInstant) -> Result<(), String> {
         Ok(())
+    }
+
+    fn record_shown(&self, _asked: &AskedRecord, _now: FilingInstant) -> Option<FoundRecord> {
+        None
     }
 
     fn next_due(&self) -> Option<FilingInstant> {

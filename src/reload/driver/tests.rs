@@ -125,6 +125,10 @@ impl Loader for Noting {
         Ok(())
     }
 
+    fn record_shown(&self, _asked: &AskedRecord, _now: Instant) -> Option<FoundRecord> {
+        None
+    }
+
     fn next_due(&self) -> Option<Instant> {
         *lock(&self.due)
     }
