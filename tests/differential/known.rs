@@ -68,11 +68,14 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         // RFC 1034 section 4.3.2 step 4 would go on in the best zone that is at hand.
-        why: "Knot refers a chain to a child that is hosted beside",
+        why: "Knot stays with a chain in the zone above a child that is hosted beside",
         applies: |case, server, theirs| {
             let end = theirs.chain_end(&case.question.name);
+            let is_lower = |soa: &Record, zone: &[u8]| soa.owner.len() > zone.len();
             let is_cut = |record: &Record| {
-                Rtype(record.rtype) == Rtype::NS && name::suffix_matches(end, &record.owner)
+                let zone = &record.owner;
+                let is_above = case.ours.authority.iter().any(|soa| is_lower(soa, zone));
+                name::suffix_matches(end, zone) && (Rtype(record.rtype) == Rtype::NS || is_above)
             };
             server == "Knot"
                 && end != case.question.name
