@@ -176,7 +176,11 @@ fn dname_substitutes_below_and_not_at_itself() {
 #[test]
 fn dname_stands_in_the_answer_once_however_often_a_chain_comes_by() {
     let server = open_zone();
-    for question in [["q.deeper.site.example", "A"], ["up.up.up.site.example", "DNAME"]] {
+    for question in [
+        ["q.deeper.site.example", "A"],
+        ["up.up.up.site.example", "DNAME"],
+        ["up.up.up.site.example", "ANY"],
+    ] {
         let reply = server.dig(&question);
         assert_eq!(reply.data("DNAME").len(), 1, "RFC 2181 §5\n{reply}");
         assert!(reply.data("CNAME").len() > 1, "{reply}");

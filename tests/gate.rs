@@ -560,13 +560,17 @@ fn ttls_end_before_the_next_change_of_the_verdict() {
 fn observe_mode_answers_with_the_real_data() {
     let mut site = Site::new();
     site.gate("mode", "\"observe\"");
+    site.zone("other.example", "www A 192.0.2.12\n");
     let server = unfiled_in(
         site,
-        "@ A 192.0.2.10\nwww CNAME @\n@ HTTPS 1 .\nchild NS ns.child\nns.child A 192.0.2.11\n",
+        "@ A 192.0.2.10\nwww CNAME @\nout CNAME www.other.example.\n@ HTTPS 1 .\n\
+         child NS ns.child\nns.child A 192.0.2.11\n",
     );
-    let reply = server.dig(&["www.site.example", "A"]);
-    assert_eq!(reply.types(), ["CNAME", "A"], "{reply}");
-    assert!(reply.ede.is_empty() && reply.answer.iter().all(|r| r.ttl == 3600), "{reply}");
+    for name in ["www.site.example", "out.site.example"] {
+        let reply = server.dig(&[name, "A"]);
+        assert_eq!(reply.types(), ["CNAME", "A"], "{reply}");
+        assert!(reply.ede.is_empty() && reply.answer.iter().all(|r| r.ttl == 3600), "{reply}");
+    }
     assert_eq!(server.dig(&["site.example", "HTTPS"]).types(), ["HTTPS"]);
     let reply = server.dig(&["www.child.site.example", "A"]);
     assert_eq!(rdata(&reply.authority, "NS"), ["ns.child.site.example."], "{reply}");

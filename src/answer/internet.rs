@@ -182,7 +182,10 @@ impl<'s> Walk<'s, '_, '_> {
         };
         match place {
             // The chain came by here, and the record asked for was told on the way.
-            Place::Node(node) if self.rtype == Rtype::DNAME && self.told(&node).is_some() => {
+            Place::Node(node)
+                if matches!(self.rtype, Rtype::DNAME | Rtype::ANY)
+                    && self.told(&node).is_some() =>
+            {
                 Ok(None)
             }
             Place::Node(node) | Place::Wildcard(node) => self.node(hop, &node, &terms),

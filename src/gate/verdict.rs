@@ -3,7 +3,7 @@
 
 use arrayvec::ArrayVec;
 
-use super::{ExternalTargets, Gate};
+use super::{ExternalTargets, Gate, Mode};
 use crate::filing::Verdict;
 use crate::region::Region;
 use crate::wire::{HashedName, Name, Rtype, name};
@@ -77,7 +77,8 @@ impl Gate {
         let found = self.whereabouts(zones, entry, name, place, rtype);
         let verdict = column.verdict_in(found.region);
         // Whoever edits the other zone moves the addresses, and is not held up by this verdict.
-        let max_ttl = if found.is_told_elsewhere { self.settings.notice_ttl } else { u32::MAX };
+        let is_bounded = found.is_told_elsewhere && self.settings.mode == Mode::Enforce;
+        let max_ttl = if is_bounded { self.settings.notice_ttl } else { u32::MAX };
         ByRegion { verdict, max_ttl }
     }
 

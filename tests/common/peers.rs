@@ -160,7 +160,7 @@ pub fn bind(folder: &Path, zones: &[ZoneFile], core: Option<usize>) -> Peer {
          \x20 notify no;\n  empty-zones-enable no;\n  dnssec-validation no;\n  minimal-responses no-auth;\n\
          \x20 minimal-any no;\n  zero-no-soa-ttl no;\n  rrset-order {{ order none; }};\n  check-names primary ignore;\n  check-integrity no;\n}};\n\
          controls {{ }};\n\
-         logging {{\n  channel file {{ file {:?}; severity warning; }};\n  category default {{ file; }};\n}};\n",
+         logging {{\n  channel file {{ file {:?}; severity error; }};\n  category default {{ file; }};\n}};\n",
         path("named.pid"),
         path("session.key"),
         path("named.log"),

@@ -147,9 +147,13 @@ impl Plan {
     fn text(&self, stem: &str) -> String {
         let Plan { apex, ns, records } = self;
         let mut text = format!(
-            "$ORIGIN {stem}.\n$TTL 300\n{apex} SOA ns.invalid. hm.invalid. 1 3600 900 604800 60\n{apex} NS {ns}\n"
+            "$ORIGIN {stem}.\n$TTL 300\n{apex} SOA ns.invalid. hm.invalid. 1 3600 900 604800 60\n"
         );
-        for record in records {
+        // BIND takes what stands behind an NS for its glue, and a DS there for one at the owner.
+        let (ds, others): (Vec<&String>, Vec<&String>) =
+            records.iter().partition(|record| record.contains(" DS "));
+        let ns = format!("{apex} NS {ns}");
+        for record in ds.into_iter().chain([&ns]).chain(others) {
             writeln!(text, "{record}").expect("a String");
         }
         text

@@ -323,28 +323,75 @@ impl Answer {
         Some(Answer { rcode, aa, tc, answer, authority, additional })
     }
 
-    /// The name that the chain of CNAMEs in the answer leads to from the name.
-    pub fn chain_end<'a>(&'a self, from: &'a [u8]) -> &'a [u8] {
+    /// The owners of the chain of CNAMEs that leads on from the name, none of them twice.
+    pub fn links<'a>(&'a self, from: &'a [u8]) -> Vec<&'a [u8]> {
+        let mut links = Vec::new();
         let mut name = from;
-        for _ in 0..=self.answer.len() {
-            match self.answer.iter().find(|r| r.rtype == Rtype::CNAME.0 && r.owner == name) {
-                Some(cname) => name = &cname.rdata,
-                None => break,
-            }
+        while let Some(cname) = self.alias(name)
+            && !links.contains(&name)
+        {
+            links.push(name);
+            name = &cname.rdata;
         }
-        name
+        links
     }
 
-    /// The question that the answer leaves open, where its chain leads out of the zone and into
-    /// another one that is hosted: NSD and beiand go on there, BIND and Knot do not.
+    /// The name that the chain of CNAMEs leads to: in a loop, the first that comes again.
+    pub fn chain_end<'a>(&'a self, from: &'a [u8]) -> &'a [u8] {
+        let last = self.links(from).pop().and_then(|link| self.alias(link));
+        last.map_or(from, |cname| &cname.rdata)
+    }
+
+    fn alias(&self, name: &[u8]) -> Option<&Record> {
+        self.answer.iter().find(|r| r.rtype == Rtype::CNAME.0 && r.owner == name)
+    }
+
+    /// An answer to ANY in two: the DNAMEs and their CNAMEs on the way to a name, and what is told
+    /// of that name.
+    pub fn of_any(&self, from: &[u8]) -> (Vec<&Record>, Vec<&Record>) {
+        let end = self.redirected_end(from);
+        self.answer.iter().partition(|record| record.owner != end)
+    }
+
+    /// The name that the DNAMEs lead to: a CNAME without one is not followed for ANY.
+    fn redirected_end<'a>(&'a self, from: &'a [u8]) -> &'a [u8] {
+        let is_redirected = |name: &[u8]| {
+            self.answer.iter().any(|r| {
+                r.rtype == Rtype::DNAME.0
+                    && name.len() > r.owner.len()
+                    && name::suffix_matches(name, &r.owner)
+            })
+        };
+        let links = self.links(from);
+        let last = links.into_iter().take_while(|link| is_redirected(link)).last();
+        last.and_then(|link| self.alias(link)).map_or(from, |cname| &cname.rdata)
+    }
+
+    /// The question that the answer leaves open, where its chain leads out of a zone and into
+    /// another one that is hosted: NSD and beiand go on there, BIND and Knot do not. Within a zone
+    /// all must go on by themselves.
     fn left_open(&self, question: &Question, hosted: &BTreeSet<Vec<u8>>) -> Option<Question> {
-        let end = self.chain_end(&question.name);
-        let is_open = end != question.name
-            && self.rcode == Some(0)
+        let end = match Rtype(question.qtype) {
+            Rtype::CNAME => return None,
+            Rtype::ANY => self.redirected_end(&question.name),
+            _ => self.chain_end(&question.name),
+        };
+        let last = self
+            .links(&question.name)
+            .into_iter()
+            .find(|link| self.alias(link).is_some_and(|cname| cname.rdata == end))?;
+        // DS stands on the upper side of a cut.
+        let side = |name: &[u8]| match (Rtype(question.qtype), name[0]) {
+            (Rtype::DS, length @ 1..) => {
+                zone_of(&name[1 + usize::from(length)..], hosted).or_else(|| zone_of(name, hosted))
+            }
+            _ => zone_of(name, hosted),
+        };
+        let is_open = self.rcode == Some(0)
             && self.authority.is_empty()
             && !self.answer.iter().any(|record| record.owner == end)
-            && !matches!(Rtype(question.qtype), Rtype::CNAME | Rtype::ANY)
-            && zone_of(end, hosted).is_some();
+            && side(end).is_some()
+            && side(end) != side(last);
         is_open.then(|| Question { name: end.to_vec(), qtype: question.qtype })
     }
 
