@@ -1,4 +1,4 @@
-//! Any bytes as a query to the answer core, over both transports: no panic, and a reply that
+//! Any bytes as a query to the answer core, over each transport: no panic, and a reply that
 //! another implementation can read, that belongs to its query, that is no larger than it may be,
 //! and that holds nothing of what the gate keeps back.
 //!
@@ -301,7 +301,11 @@ fn ask(query: &[u8]) {
         assert_eq!(udp.answers, stream.answers);
         assert_eq!(udp.authorities, stream.authorities);
     }
-    for message in [&stream, &udp] {
+    let encrypted =
+        reply(enforce, query, read.as_ref(), Transport::Encrypted).expect("a reply, too");
+    assert_eq!(encrypted.answers, stream.answers);
+    assert_eq!(encrypted.authorities, stream.authorities);
+    for message in [&stream, &udp, &encrypted] {
         keeps_what_is_gated(message);
     }
     reply(observe, query, read.as_ref(), Transport::Udp);
@@ -340,7 +344,7 @@ fn reply(
     assert_eq!(u16::from(rcode), reply.rcode);
     assert!(matches!(u16::from(rcode), 0..=6 | 9 | 16), "{rcode}");
     let limit = match (transport, read.and_then(|read| read.edns.as_ref())) {
-        (Transport::Stream, _) => MAX_MESSAGE,
+        (Transport::Stream | Transport::Encrypted, _) => MAX_MESSAGE,
         (Transport::Udp, Some(edns)) => usize::from(edns.max_payload()).clamp(512, MAX_UDP_REPLY),
         (Transport::Udp, None) if read.is_some() => 512,
         (Transport::Udp, None) => MAX_UDP_REPLY,
