@@ -3,7 +3,7 @@
 //! Every reader (master files, filing files, configuration) reports in this one shape, and this
 //! module is the one place that renders it for people.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -65,7 +65,7 @@ impl Fault {
 /// `zones/a.zone:3:15: error: "1.2.3" is not an IPv4 address: write four numbers, as in 192.0.2.1`
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
+        write!(f, "{}", Visible(&self.file.to_string_lossy()))?;
         if self.line > 0 {
             write!(f, ":{}", self.line)?;
             if self.column > 0 {
@@ -78,29 +78,62 @@ impl fmt::Display for Fault {
         };
         write!(f, ": {severity}: ")?;
         if !self.text.is_empty() {
-            write!(f, "\"{}\": ", clip(&self.text))?;
+            let end = self.text.char_indices().nth(SHOWN_CHARS).map(|(at, _)| at);
+            let (shown, ellipsis) = end.map_or((&*self.text, ""), |end| (&self.text[..end], "…"));
+            write!(f, "\"{}{ellipsis}\": ", Visible(shown))?;
         }
-        write!(f, "{}", self.problem)?;
+        write!(f, "{}", Visible(&self.problem))?;
         if !self.remedy.is_empty() {
-            write!(f, "; {}", self.remedy)?;
+            write!(f, "; {}", Visible(&self.remedy))?;
         }
         Ok(())
     }
 }
 
-/// The start of a text, with control characters made visible, so that hostile input neither
-/// floods a terminal nor steers it.
-fn clip(text: &str) -> String {
-    const SHOWN_CHARS: usize = 80;
-    let mut shown: String = text
-        .chars()
-        .take(SHOWN_CHARS)
-        .flat_map(|c| -> Box<dyn Iterator<Item = char>> {
-            if c.is_control() { Box::new(c.escape_default()) } else { Box::new(std::iter::once(c)) }
+/// Characters of an offending text that are shown, so that hostile input does not flood a terminal.
+const SHOWN_CHARS: usize = 80;
+
+/// A text with its control characters spelled out, so that hostile input does not steer a terminal:
+/// file names, problems and remedies may quote it, too.
+struct Visible<'t>(&'t str);
+
+impl fmt::Display for Visible<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c.is_control() {
+            true => write!(f, "{}", c.escape_default()),
+            false => f.write_char(c),
         })
-        .collect();
-    if text.chars().nth(SHOWN_CHARS).is_some() {
-        shown.push('…');
     }
-    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_fault_steers_the_terminal() {
+        let fault = Fault {
+            severity: Severity::Error,
+            file: PathBuf::from("a\u{1b}[2J.zone"),
+            line: 1,
+            column: 2,
+            text: "x\u{7}".to_owned(),
+            problem: "unknown fields, not read: \u{1b}[31m".to_owned(),
+            remedy: "write [\"\n\u{9b}\"]".to_owned(),
+        };
+        assert_eq!(
+            fault.to_string(),
+            "a\\u{1b}[2J.zone:1:2: error: \"x\\u{7}\": unknown fields, not read: \\u{1b}[31m; \
+             write [\"\\n\\u{9b}\"]"
+        );
+    }
+
+    #[test]
+    fn a_long_text_is_shown_in_part() {
+        let fault =
+            Fault { text: "例".repeat(81), ..Fault::of_file(Severity::Warning, "f", "p", "") };
+        assert_eq!(fault.to_string(), format!("f: warning: \"{}…\": p", "例".repeat(80)));
+        let fault = Fault { text: "例".repeat(80), ..fault };
+        assert_eq!(fault.to_string(), format!("f: warning: \"{}\": p", "例".repeat(80)));
+    }
 }

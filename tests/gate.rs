@@ -717,3 +717,15 @@ fn an_overseas_name_shows_no_blocked_address_beside_its_answer() {
         assert!(reply.answer.len() == 1 && !reply.mentions("192.0.2.12"), "{reply}");
     }
 }
+
+#[test]
+fn any_at_an_overseas_name_is_answered_as_it_stands() {
+    let site = Site::new();
+    site.zone("site.example", "@ A 192.0.2.10\nover A 203.0.113.10\n*.wild A 203.0.113.11\n");
+    let server = site.start();
+    server.blocked("site.example", "no-filing");
+    for (name, address) in [("over", "203.0.113.10"), ("any.wild", "203.0.113.11")] {
+        let reply = server.dig(&["+notcp", &format!("{name}.site.example"), "ANY"]);
+        assert_eq!(reply.data("A"), [address], "{reply}");
+    }
+}

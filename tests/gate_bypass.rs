@@ -160,8 +160,14 @@ fn an_https_alias_is_where_its_hosted_target_is() {
     let body = "in HTTPS 0 here.open.example.\nout HTTPS 0 over.open.example.\n\
                 far HTTPS 0 cdn.elsewhere.invalid.\nfree SVCB 1 over.open.example. port=53\n\
                 via A 203.0.113.9\nvia HTTPS 0 hop.site.example.\nhop CNAME here.open.example.\n\
-                by HTTPS 0 step.site.example.\nstep CNAME over.open.example.\n";
+                by HTTPS 0 step.site.example.\nstep CNAME over.open.example.\n\
+                mixed HTTPS 1 over.open.example.\nmixed HTTPS 2 here.open.example.\n\
+                both HTTPS 1 . ipv4hint=203.0.113.9\nboth SVCB 1 over.open.example. port=53\n\
+                away DNAME elsewhere.invalid.\n";
     let server = unfiled_in(with_open_zone(), body);
+    assert_dark(&server.dig(&["mixed.site.example", "HTTPS"]));
+    assert_dark(&server.dig(&["x.away.site.example", "CNAME"]));
+    assert_eq!(server.dig(&["both.site.example", "HTTPS"]).types(), ["HTTPS"]);
     assert_dark(&server.dig(&["in.site.example", "HTTPS"]));
     assert_dark(&server.dig(&["far.site.example", "HTTPS"]));
     assert_dark(&server.dig(&["via.site.example", "HTTPS"]));
@@ -175,6 +181,7 @@ fn an_https_alias_is_where_its_hosted_target_is() {
     let server = unfiled_in(site, body);
     assert_dark(&server.dig(&["in.site.example", "HTTPS"]));
     assert_eq!(server.dig(&["far.site.example", "HTTPS"]).types(), ["HTTPS"]);
+    assert_eq!(server.dig(&["x.away.site.example", "CNAME"]).types(), ["DNAME", "CNAME"]);
 }
 
 #[test]

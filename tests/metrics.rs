@@ -103,6 +103,8 @@ fn what_is_asked_is_counted_by_transport_type_code_and_reason() {
     server.dig(&["open.example", "HTTPS"]);
     server.dig(&["open.example", "MX", "+tcp"]);
     server.dig(&["dark.example", "AAAA"]);
+    // The gate has nothing to do with it.
+    server.dig(&["dark.example", "SOA"]);
     server.dig(&["nosuch.open.example", "TYPE65280"]);
     assert_eq!(server.send_raw(&[0x12, 0x34, 0x80]), None);
     for (sample, wanted) in [

@@ -133,7 +133,10 @@ pub(super) fn each_row(
                     Err(problem) => Row::Bad { line, problem },
                 });
             }
-            Err(error) => take(Row::Bad { line, problem: not_utf8(record, error.valid_up_to()) }),
+            Err(error) => {
+                let (lines_before, problem) = not_utf8(record, error.valid_up_to());
+                take(Row::Bad { line: line + lines_before, problem });
+            }
         }
         line += lines;
     }
@@ -160,12 +163,17 @@ fn is_blank(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_whitespace())
 }
 
-fn not_utf8(record: &[u8], valid: usize) -> RowProblem {
-    let before = String::from_utf8_lossy(record.get(..valid).unwrap_or_default());
-    RowProblem {
-        column: before.chars().count() as u32 + 1,
-        text: String::from_utf8_lossy(record).trim_end().to_owned(),
+/// What is wrong with the line that the first bad byte stands on, and how many lines of the record
+/// come before it.
+fn not_utf8(record: &[u8], valid: usize) -> (u32, RowProblem) {
+    let (before, behind) = record.split_at_checked(valid).unwrap_or((record, &[]));
+    let line_start = memchr::memrchr(b'\n', before).map_or(0, |line_end| line_end + 1);
+    let line_end = memchr::memchr(b'\n', behind).map_or(record.len(), |at| valid + at);
+    let problem = RowProblem {
+        column: String::from_utf8_lossy(&before[line_start..]).chars().count() as u32 + 1,
+        text: String::from_utf8_lossy(&record[line_start..line_end]).trim_end().to_owned(),
         problem: "the line is not UTF-8".into(),
         remedy: "save the file as UTF-8".into(),
-    }
+    };
+    (memchr::memchr_iter(b'\n', before).count() as u32, problem)
 }

@@ -223,6 +223,17 @@ fn a_line_that_is_not_utf8_or_has_too_few_fields_is_bad() {
 }
 
 #[test]
+fn a_byte_that_is_not_utf8_is_found_on_its_own_line_of_a_quoted_value() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut file = File::create(folder.path().join("a.csv")).expect("made");
+    file.write_all(HEADER.as_bytes()).expect("written");
+    file.write_all(b"\"d1\n\xe4\xbe\x8b\xb0 b\nc\",,,none,,,,\n").expect("written");
+    let world = World::over(folder, later(Moment::now()));
+    let fault = &world.opened.faults[0];
+    assert_eq!((fault.line, fault.column, fault.text.as_str()), (3, 2, "例\u{fffd} b"));
+}
+
+#[test]
 fn a_csv_file_without_domain_column_is_refused() {
     let world = World::with(&[("a.csv", "name,status\na.cn,none\n")]);
     let told = errors(&world.opened.faults);

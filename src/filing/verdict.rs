@@ -124,3 +124,17 @@ impl fmt::Display for Verdict {
         f.write_str(self.code())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdict_and_reason_are_shown_by_their_codes() {
+        let verdicts = [Verdict::Open, Verdict::NotRequired, Verdict::Exempt];
+        assert_eq!(verdicts.map(|v| v.to_string()), ["open", "not-required", "exempt"]);
+        let reason = Reason::ForumProvince;
+        assert_eq!(reason.to_string(), "forum-province");
+        assert_eq!(Verdict::Blocked(reason).to_string(), "forum-province");
+    }
+}
