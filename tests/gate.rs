@@ -393,15 +393,17 @@ fn an_additional_section_is_gated_by_its_own_names() {
 fn a_freed_mail_host_shows_no_service_of_its_own_beside_another() {
     let mut site = Site::new();
     site.gate("exempt_mail_hosts", "true");
-    // `over` is overseas and so free; what `there` has beside its addresses is not.
-    let server = unfiled_in(
-        site,
-        "@ MX 10 there\nover A 203.0.113.10\nover HTTPS 1 there alpn=h2\n\
-         there A 203.0.113.11\nthere HTTPS 1 www alpn=h2\nwww A 192.0.2.10\n",
+    // `app` is filed; what `there` has beside its addresses is not.
+    site.zone(
+        "site.example",
+        "@ MX 10 there\napp A 192.0.2.9\napp HTTPS 1 there alpn=h2\n\
+         there A 192.0.2.11\nthere HTTPS 1 www alpn=h2\nwww A 192.0.2.10\n",
     );
-    let reply = server.dig(&["over.site.example", "HTTPS"]);
+    site.records(&[Record::open("app.site.example")]);
+    let server = site.start();
+    let reply = server.dig(&["app.site.example", "HTTPS"]);
     assert_eq!(reply.types(), ["HTTPS"], "{reply}");
-    assert_eq!(rdata(&reply.additional, "A"), ["203.0.113.11"], "{reply}");
+    assert_eq!(rdata(&reply.additional, "A"), ["192.0.2.11"], "{reply}");
     assert!(rdata(&reply.additional, "HTTPS").is_empty(), "{reply}");
     assert!(!reply.mentions("www.site.example"), "{reply}");
 }
