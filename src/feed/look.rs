@@ -186,6 +186,10 @@ impl<'a> Looker<'a> {
             }
             _ => None,
         };
+        if is_open == Some(false) && Stat::of(&fs::metadata(path)?) != stat {
+            // Its writer was done in between, and the stat may be of what stood there half done.
+            return Ok(Look::Unsettled { stat, wait: Duration::from_millis(1) });
+        }
         let is_empty = stat.size == 0;
         let is_closed = matches!(writer, Writer::Done(at) if stat.is_as_it_was(at));
         let rest = match is_open {
