@@ -149,13 +149,8 @@ fn panic_message<'p>(info: &'p PanicHookInfo<'_>) -> &'p str {
 
 /// Whatever the level: crates that log each query, or each of a client's mistakes, as if it were
 /// ours, and the decisions that somebody asked for by `beiand trace`.
-const ALWAYS: [&str; 5] = [
-    "hickory_server=error",
-    "hickory_net=error",
-    "hickory_proto=error",
-    "notify=error",
-    "beiand_trace=info",
-];
+const ALWAYS: [&str; 4] =
+    ["hickory_server=error", "hickory_net=error", "hickory_proto=error", "beiand_trace=info"];
 
 /// Each level and the word for it.
 const LEVELS: [(&str, LogLevel); 5] = [

@@ -45,22 +45,30 @@ pub enum Hint {
     Writing(PathBuf),
 }
 
-/// What the file events tell of a file that was just read.
+/// A file that somebody has open for writing is at rest when it has been quiet for so long.
+pub const OPEN_REST: Duration = Duration::from_secs(60);
+/// An empty file of which it is not known whether somebody has it open must have been quiet for at
+/// least so long: who empties a file is about to write to it, and on a busy disk takes a while.
+pub const EMPTY_REST: Duration = Duration::from_secs(5);
+
+/// What is known of a file that was just read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
     /// It has not been written to meanwhile.
     No,
     /// It has been, or moved, and its writer was done.
     Closed,
-    /// Its writer has not closed it.
+    /// Its writer has not closed it, which will be an event.
     StillOpen,
+    /// Somebody has it open for writing, of whom no event tells, or none yet.
+    Perhaps,
 }
 
-/// Tells whether a file was written to while it was read.
+/// Tells who is writing to a file.
 pub trait Writers: std::fmt::Debug + Send {
-    /// Returns when all is known that was done to files before the call.
-    fn catch_up(&self);
-    /// What is known of the file at this path.
+    /// Whether anybody has the file at this path open for writing; `None` where that is not known.
+    fn is_open(&self, path: &Path) -> Option<bool>;
+    /// What was done to the file at this path while it was read, up to the call.
     fn written(&self, path: &Path) -> Written;
 }
 

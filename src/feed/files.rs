@@ -3,9 +3,9 @@
 //! Knows nothing of what stands in them.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -66,6 +66,15 @@ fn since(nanoseconds: i128, now: SystemTime) -> Duration {
     let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
     let since = now.saturating_sub(u128::try_from(nanoseconds).unwrap_or(0));
     Duration::from_nanos(u64::try_from(since).unwrap_or(u64::MAX))
+}
+
+/// Opens a file. Errors: it is not a regular one; a FIFO would keep whoever opens it waiting.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
+    }
 }
 
 /// A file that nothing says how to read.

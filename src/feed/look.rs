@@ -16,13 +16,13 @@
 //! whole. In CSV it counts only once the writer is done, since a value cut short can look like
 //! another value.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::change::{FeedSettings, Moment};
-use super::files::Stat;
+use super::change::{EMPTY_REST, FeedSettings, Moment, OPEN_REST, Writers};
+use super::files::{self, Stat};
 use super::mark::{Mark, Thoroughly};
 use super::read::{Count, Reader, Reading, Unread};
 use super::rows::{Format, Layout};
@@ -34,14 +34,13 @@ use crate::fault::{Fault, Severity};
 /// Blocks of a file that are compared in one look: some 10 ms.
 const CHECKED_AT_ONCE: usize = 32;
 
-/// An empty file must have been quiet for at least so long.
-const EMPTY_REST: Duration = Duration::from_secs(5);
-
 /// Who looks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Looker<'a> {
     pub(super) settings: &'a FeedSettings,
     pub(super) store: &'a FilingStore,
+    /// Without them nobody is known to write.
+    pub(super) writers: Option<&'a dyn Writers>,
     pub(super) now: Moment,
 }
 
@@ -141,7 +140,7 @@ pub(super) enum Reconsider {
 
 impl<'a> Looker<'a> {
     pub(super) fn reader(&self, file: FileId, path: &'a Path) -> Reader<'a> {
-        let Looker { settings, store, now } = *self;
+        let Looker { settings, store, now, .. } = *self;
         Reader { store, file, path, provider: &settings.provider, now: now.as_instant() }
     }
 
@@ -177,23 +176,36 @@ impl<'a> Looker<'a> {
             return Err(io::Error::other("not a file"));
         }
         let stat = Stat::of(&metadata);
-        let quiet_for = source.quiet_for(&stat, writer, self.now);
-        // Who empties a file is about to write to it, and shows it before any event comes: on a busy
-        // disk by a second.
-        let is_empty = stat.size == 0;
-        let settle = match is_empty {
-            true => self.settings.settle.max(EMPTY_REST),
-            false => self.settings.settle,
+        let has_tail = source.taken.as_ref().is_some_and(|taken| taken.mark.has_tail());
+        let is_as_taken =
+            source.taken.as_ref().is_some_and(|taken| taken.stat == stat && !taken.doubtful);
+        let settle = self.settings.settle;
+        let is_open = match self.writers {
+            Some(writers) if writer != Writer::Writing && (has_tail || !is_as_taken) => {
+                writers.is_open(path)
+            }
+            _ => None,
         };
+        if is_open == Some(false) && Stat::of(&fs::metadata(path)?) != stat {
+            // Its writer was done in between, and the stat may be of what stood there half done.
+            return Ok(Look::Unsettled { stat, wait: Duration::from_millis(1) });
+        }
+        let is_empty = stat.size == 0;
         let is_closed = matches!(writer, Writer::Done(at) if stat.is_as_it_was(at));
-        let settled = (is_closed && !is_empty) || quiet_for >= settle;
-        let wait = settle.saturating_sub(quiet_for).max(Duration::from_millis(1));
+        let rest = match is_open {
+            Some(false) => Duration::ZERO,
+            Some(true) => settle.max(OPEN_REST),
+            None if is_closed && !is_empty => Duration::ZERO,
+            None if is_empty => settle.max(EMPTY_REST),
+            None => settle,
+        };
+        let quiet_for = source.quiet_for(&stat, writer, self.now);
+        let settled = quiet_for >= rest;
+        let wait = rest.saturating_sub(quiet_for).min(settle).max(Duration::from_millis(1));
         let unsettled = Look::Unsettled { stat, wait };
 
-        let has_tail = source.taken.as_ref().is_some_and(|taken| taken.mark.has_tail());
         if let Some(taken) = &source.taken
-            && taken.stat == stat
-            && !taken.doubtful
+            && is_as_taken
         {
             match (has_tail, settled) {
                 (false, _) if source.waiting.is_some() || source.refused.is_some() => {
@@ -213,7 +225,7 @@ impl<'a> Looker<'a> {
             return Ok(Look::Same);
         }
 
-        let file = File::open(path)?;
+        let file = files::open(path)?;
         if !Stat::of(&file.metadata()?).is_same_file(&stat) {
             // Replaced this very moment.
             return Ok(Look::Unsettled { stat, wait: Duration::from_millis(1) });
@@ -311,7 +323,7 @@ fn check(path: &Path, taken: &Taken) -> io::Result<Look> {
     if taken.checked >= end {
         return Ok(Look::Same);
     }
-    match taken.mark.holds_in(&File::open(path)?, taken.checked..end)? {
+    match taken.mark.holds_in(&files::open(path)?, taken.checked..end)? {
         true => Ok(Look::Checked(end)),
         false => Ok(Look::Rewritten),
     }

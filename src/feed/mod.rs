@@ -41,8 +41,8 @@ mod texts;
 mod tests;
 
 pub use change::{
-    AskedRecord, Changed, FeedChange, FeedSettings, FeedStats, FoundRecord, Hint, Moment, Scope,
-    ShownRecord, Shrink, WaitingShrink, Writers, Written,
+    AskedRecord, Changed, EMPTY_REST, FeedChange, FeedSettings, FeedStats, FoundRecord, Hint,
+    Moment, OPEN_REST, Scope, ShownRecord, Shrink, WaitingShrink, Writers, Written,
 };
 pub use convert::{ConvertError, Converted, FileFormat, convert};
 pub use read::{Texts, each_record};

@@ -11,7 +11,7 @@ use std::sync::{Mutex, mpsc};
 
 use super::csv::Columns;
 use super::cut::{Cut, Cutter, LONGEST_LINE};
-use super::files::not_ours;
+use super::files::{self, not_ours};
 use super::mark::{BLOCK, FINGERPRINT, Mark, read_at};
 use super::miit::{Finished, name_in_reply};
 use super::packed::{Marks, PackedFacts};
@@ -91,7 +91,7 @@ pub fn each_record(
         Box::new(Fault::of_file(Severity::Error, path, problem, "name a filing file"))
     };
     let format = Format::of(path).ok_or_else(|| unreadable(not_ours()))?;
-    let file = File::open(path).map_err(unreadable)?;
+    let file = files::open(path).map_err(unreadable)?;
     let mut faults = Vec::new();
     let walked = reader.records(&file, format, &mut |row| match row {
         Row::Record { line, fields, .. } => take(line, fields),

@@ -193,7 +193,8 @@ impl Feed {
     }
 
     fn looker(&self, now: Moment) -> Looker<'_> {
-        Looker { settings: &self.settings, store: &self.store, now }
+        let writers = self.writers.as_deref();
+        Looker { settings: &self.settings, store: &self.store, writers, now }
     }
 
     /// The files that the scope names, relative to the folder; `None` where only a look at the
@@ -431,29 +432,31 @@ impl Feed {
     }
 
     /// Leaves out what was written to while it was read: it may be half of the next version.
-    fn leave_out_written(&self, plans: &mut Vec<Plan>) {
-        let rests_on = |plan: &Plan| plan.version.as_ref().map(|version| version.rests_on);
+    fn leave_out_written(&self, plans: &mut Vec<Plan>, round: &mut Round) {
         let Some(writers) = &self.writers else { return };
-        if plans.iter().all(|plan| rests_on(plan).is_none_or(|on| on == RestsOn::Nothing)) {
-            return;
-        }
-        writers.catch_up();
-        // What is left out has an event to come, or one that is not taken yet.
         plans.retain(|plan| {
             let Some(version) = plan.version.as_ref() else { return true };
+            if version.rests_on == RestsOn::Nothing {
+                return true;
+            }
             match (version.rests_on, writers.written(&self.settings.path.join(&plan.path))) {
-                (RestsOn::Nothing, _) | (_, Written::No) => true,
+                (_, Written::No) => true,
+                // Its close is an event.
                 (_, Written::StillOpen) => false,
-                // Appended to since, and nothing else.
+                (_, Written::Perhaps) => {
+                    round.look_again_in(self.settings.settle);
+                    false
+                }
+                // Appended to since, and nothing else; or else its event is not taken yet.
                 (RestsOn::Unwritten, Written::Closed) => version.grew,
-                (RestsOn::Closed, Written::Closed) => true,
+                (_, Written::Closed) => true,
             }
         });
     }
 
     /// Takes in what may be taken in, and sets the rest to wait.
     fn carry_out(&mut self, mut plans: Vec<Plan>, shrink: Shrink, now: Moment, round: &mut Round) {
-        self.leave_out_written(&mut plans);
+        self.leave_out_written(&mut plans, round);
         let waiting = match shrink {
             Shrink::Accept => HashMap::new(),
             Shrink::Guard => {

@@ -141,6 +141,18 @@ fn errors(faults: &[Fault]) -> Vec<String> {
 // Reading.
 
 #[test]
+fn a_fifo_in_the_place_of_a_file_keeps_nobody_waiting() {
+    let world = World::with(&[("a.ndjson", &object("a.cn", 7))]);
+    let path = world.path("a.ndjson");
+    fs::remove_file(&path).expect("removed");
+    let name = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).expect("a path");
+    // SAFETY: the name is a C string, and lives until the call returns.
+    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    assert!(world.feed.records_of("a.cn")[0].texts.is_empty());
+    assert!(super::each_record(&path, &mut |_, _| {}).is_err());
+}
+
+#[test]
 fn every_format_gives_the_same_facts() {
     let csv = World::with(&[("a.csv", &format!("{HEADER}{}", row("a.cn", 7)))]);
     let ndjson = World::with(&[("sub/deep/a.ndjson", &object("a.cn", 7))]);

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::change::FoundRecord;
 use super::cut::LONGEST_LINE;
+use super::files;
 use super::mark::read_at;
 use super::read::{LONGEST_REPLY, Reader, Texts, Unread, byte_order_mark};
 use super::rows::{Format, Layout, Row, each_queried_row, each_row};
@@ -51,7 +52,7 @@ impl TextReader {
     fn texts_at(&mut self, record: &FoundRecord) -> Result<Option<Texts>, Unread> {
         let path = &record.file;
         let Some(format) = Format::of(path) else { return Ok(None) };
-        let file = File::open(path)?;
+        let file = files::open(path)?;
         let limit = file.metadata()?.len();
         let mut found = None;
         let mut look = |row: Row<'_>| {

@@ -236,7 +236,6 @@ impl<L: Loader + 'static> Driver<L> {
         }
         if mail.rescan || !mail.reloads.is_empty() {
             // What is closed is among the events; what was done before the command is to be taken.
-            self.watch.writers().catch_up();
             batch.merge(self.watch.take());
             batch.merge(Batch::all());
             cause = Cause::Command;

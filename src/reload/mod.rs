@@ -5,8 +5,8 @@
 //! [`Loader`], which reads the files, builds aside and swaps in. This room knows nothing of
 //! records or verdicts: what a changed file means is the Loader's business.
 //!
-//! The way of a changed file: kernel event → [`watch::Watch`] (translated, coalesced for 5 to
-//! 50 ms) → [`Batch`] → [`Loader::filings`] or [`Loader::zones`] (there [`zone_files::ZoneFiles`]
+//! The way of a changed file: kernel event ([`queue`]) → [`watch::Watch`] (translated, coalesced
+//! for 5 to 50 ms) → [`Batch`] → [`Loader::filings`] or [`Loader::zones`] (there [`zone_files::ZoneFiles`]
 //! tells which zones changed) → the state is swapped.
 
 pub mod clock;
@@ -23,8 +23,10 @@ pub mod watch;
 pub mod writers;
 pub mod zone_files;
 
+mod lease;
 mod look_up;
 mod origin;
+mod queue;
 
 pub use driver::{Driver, Handle, Outcome, Settings};
 pub use history::Record;

@@ -292,13 +292,15 @@ impl Rebuild {
     fn take_zones(&mut self, changed: &[ZoneFile], now: Instant, taken: &mut Taken) {
         let classify = self.settings.classifier();
         let loaded = read_zones(changed, &self.settings.zones, self.zones.key(), &classify);
-        if self.has_zones && !changed.is_empty() {
-            self.writers.catch_up();
-        }
         for (file, loaded) in changed.iter().zip(loaded) {
+            let includes = match &loaded {
+                Loaded::Zone { includes, .. } | Loaded::Refused { includes, .. } => &includes[..],
+                Loaded::Gone => &[],
+            };
+            self.files.note_includes(&file.origin, includes);
             // The first look takes everything as it stands.
             if self.has_zones
-                && let Some(wait) = self.files.put_off_if_written(file)
+                && let Some(wait) = self.files.put_off_if_written(file, includes)
             {
                 if !wait.is_zero() {
                     taken.look_again = Some(taken.look_again.map_or(wait, |other| other.min(wait)));
@@ -308,23 +310,21 @@ impl Rebuild {
             let current = self.zones.get(&file.origin).map(|entry| &entry.zone);
             match loaded {
                 Loaded::Gone => {}
-                Loaded::Zone { zone, faults, includes } => {
+                Loaded::Zone { zone, faults, .. } => {
                     self.refused.remove(&file.origin);
                     self.files.note_read(&file.origin, seconds(now));
                     taken.faults.extend(faults);
-                    self.files.note_includes(&file.origin, &includes);
                     if current != Some(&zone) {
                         taken.zones_changed += 1;
                         self.put_zone(zone, now, taken);
                     }
                 }
-                Loaded::Refused { faults, includes } => {
+                Loaded::Refused { faults, .. } => {
                     if let Some(fault) = faults.iter().find(|fault| fault.is_error()) {
                         self.refused.insert(file.origin.clone(), fault.clone());
                     }
                     taken.faults.extend(faults);
                     taken.zones_refused += 1;
-                    self.files.note_includes(&file.origin, &includes);
                     if current.is_none() {
                         self.put_zone(Builder::broken(&file.origin), now, taken);
                     }

@@ -1,7 +1,7 @@
 //! File events, as the folders and files that we look at see them.
 //!
-//! Owns the `notify` watches and the translation of raw events into one coalesced [`Batch`]. Each
-//! folder is watched by itself, files never: an editor or `mv` replaces the inode that a file
+//! Owns which folders are watched, and the translation of raw events into one coalesced [`Batch`].
+//! Each folder is watched by itself, files never: an editor or `mv` replaces the inode that a file
 //! watch holds on to. Beside the folders themselves their parents are watched, so that a folder
 //! that is removed and re-made, or a link that is swapped, is seen.
 //!
@@ -11,17 +11,19 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{self, ErrorKind, PipeWriter};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
-use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use inotify::EventMask;
 
 use super::hold::{HOLD_FILE, is_held};
 use super::origin::is_ignored;
+use super::queue::{self, FileEvent, Queue};
 use super::scope::{Batch, Closed, Scope};
-use super::writers::{OpenFiles, Probe, Writers};
+use super::writers::{OpenFiles, Writers};
 
 /// A batch is ripe when no event has come for so long,
 const QUIET: Duration = Duration::from_millis(5);
@@ -34,7 +36,7 @@ const MAX_PATHS: usize = 65_536;
 const FIRST_RESCAN_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_RESCAN_WAIT: Duration = Duration::from_secs(60);
 /// Kubernetes swaps this link to change all files of a mounted folder at once.
-const DATA_LINK: &str = "..data";
+pub(super) const DATA_LINK: &str = "..data";
 
 /// What is to be watched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,8 +65,8 @@ pub enum Mode {
 pub struct Watch {
     watched: Watched,
     raw: Arc<Mutex<Raw>>,
-    watcher: Option<RecommendedWatcher>,
-    probe: Arc<Probe>,
+    /// Dropped, it ends the thread that waits for events.
+    _closing: Option<PipeWriter>,
     mode: Mode,
     /// The folders by their real path, each with the paths by which we know it.
     known_as: HashMap<PathBuf, Vec<PathBuf>>,
@@ -74,13 +76,20 @@ pub struct Watch {
     rescan_wait: Duration,
 }
 
-/// What has come in from the notify thread, folded as it comes so that its size is bounded.
+/// The queue of events, and what has come out of it, folded as it comes so that its size is bounded.
 #[derive(Debug, Default)]
 pub(super) struct Raw {
-    pub(super) touched: HashMap<PathBuf, Touch>,
+    /// `None` where the system gives none.
+    queue: Option<Queue>,
     pub(super) open_files: OpenFiles,
-    pub(super) lost: bool,
-    limit_reached: bool,
+    pub(super) pending: Pending,
+}
+
+/// What has not been taken yet.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    pub(super) touched: HashMap<PathBuf, Touch>,
+    lost: bool,
     first: Option<Instant>,
     last: Option<Instant>,
 }
@@ -99,29 +108,8 @@ impl Watch {
     /// Sets up the watches. `wake` is called, from another thread, when events begin to come.
     pub fn new(watched: Watched, wake: impl Fn() + Send + 'static) -> Watch {
         let raw = Arc::new(Mutex::new(Raw::default()));
-        let shared = Arc::clone(&raw);
-        let probe = Arc::new(Probe::new());
-        let our_own = Arc::clone(&probe);
-        let handler = move |event: notify::Result<Event>| {
-            if our_own.note(&event) {
-                return;
-            }
-            if lock(&shared).note(event) {
-                wake();
-            }
-        };
-        let watcher = match notify::recommended_watcher(handler) {
-            Ok(mut watcher) => {
-                if let Err(error) = probe.watch(&mut watcher) {
-                    let remedy = "let the server write to the folder for temporary files";
-                    tracing::warn!(
-                        %error,
-                        remedy,
-                        "a file rewritten in place is known to be whole by the clock only"
-                    );
-                }
-                Some(watcher)
-            }
+        let closing = match open_queue(&raw, wake) {
+            Ok(closing) => Some(closing),
             Err(error) => {
                 tracing::warn!(
                     %error,
@@ -131,12 +119,11 @@ impl Watch {
                 None
             }
         };
-        let mode = if watcher.is_some() { Mode::Events } else { Mode::PollOnly };
+        let mode = if closing.is_some() { Mode::Events } else { Mode::PollOnly };
         let mut watch = Watch {
             watched,
             raw,
-            watcher,
-            probe,
+            _closing: closing,
             mode,
             known_as: HashMap::new(),
             held: BTreeSet::new(),
@@ -165,10 +152,7 @@ impl Watch {
 
     /// Who is writing, by the same events.
     pub fn writers(&self) -> Writers {
-        match &self.watcher {
-            Some(_) => Writers::new(&self.raw, &self.probe),
-            None => Writers::default(),
-        }
+        Writers::new(&self.raw)
     }
 
     /// Changes what is watched.
@@ -182,18 +166,15 @@ impl Watch {
     /// Sets all watches again, so that whatever was missed is watched from now on. Walks the
     /// folders.
     pub fn rewatch(&mut self) {
-        let before = std::mem::take(&mut self.known_as);
+        self.known_as.clear();
         let Watched { zones, filings, config, files } = self.watched.clone();
         for path in [&zones, &filings, &config].into_iter().chain(&files) {
             self.watch_above(path);
         }
         self.watch_below(&zones);
         self.watch_below(&filings);
-        if let Some(watcher) = &mut self.watcher {
-            for folder in before.keys().filter(|folder| !self.known_as.contains_key(*folder)) {
-                // It may be gone, and its watch with it.
-                let _ = watcher.unwatch(folder);
-            }
+        if let Some(queue) = &mut lock(&self.raw).queue {
+            queue.keep(|folder| self.known_as.contains_key(folder));
         }
     }
 
@@ -208,10 +189,10 @@ impl Watch {
     pub fn ripe_in(&self) -> Option<Duration> {
         let now = Instant::now();
         let raw = lock(&self.raw);
-        let (first, last) = (raw.first?, raw.last?);
-        let mut ripe = (last + QUIET).min(first + LONGEST_WAIT);
-        if raw.lost
-            && raw.touched.is_empty()
+        let Pending { touched, lost, first, last } = &raw.pending;
+        let mut ripe = ((*last)? + QUIET).min((*first)? + LONGEST_WAIT);
+        if *lost
+            && touched.is_empty()
             && let Some(not_before) = self.rescan_not_before
         {
             ripe = ripe.max(not_before);
@@ -223,19 +204,19 @@ impl Watch {
     /// a look at them misses nothing.
     pub fn take(&mut self) -> Batch {
         let now = Instant::now();
-        let mut raw = lock(&self.raw).take();
-        if raw.limit_reached {
-            self.limit_reached();
-        }
+        let mut raw = lock(&self.raw);
+        raw.drain();
+        let pending = std::mem::take(&mut raw.pending);
+        drop(raw);
         let mut batch = Batch::default();
-        for (path, touch) in std::mem::take(&mut raw.touched) {
+        for (path, touch) in pending.touched {
             for path in self.known_paths(&path) {
                 self.sort_in(path, touch, &mut batch);
             }
         }
-        if raw.lost {
+        if pending.lost {
             if self.rescan_not_before.is_some_and(|not_before| now < not_before) {
-                let mut waiting = lock(&self.raw);
+                let waiting = &mut lock(&self.raw).pending;
                 waiting.lost = true;
                 waiting.first.get_or_insert(now);
                 waiting.last.get_or_insert(now);
@@ -377,15 +358,14 @@ impl Watch {
         if !real.is_dir() {
             return false;
         }
-        if let Some(watcher) = self.watcher.as_mut().filter(|_| self.mode == Mode::Events) {
-            match watcher.watch(&real, RecursiveMode::NonRecursive) {
-                Ok(()) => {}
-                Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => {
-                    self.limit_reached();
-                }
-                Err(error) => {
+        if self.mode == Mode::Events {
+            let watched = lock(&self.raw).queue.as_mut().map(|queue| queue.watch(&real));
+            match watched {
+                Some(Err(error)) if error.kind() == ErrorKind::StorageFull => self.limit_reached(),
+                Some(Err(error)) => {
                     tracing::warn!(folder = %folder.display(), %error, "folder cannot be watched");
                 }
+                Some(Ok(())) | None => {}
             }
         }
         let known = self.known_as.entry(real).or_default();
@@ -407,74 +387,72 @@ impl Watch {
     }
 }
 
+/// Sets up the queue, and a thread that empties it and calls `wake` until what is returned is dropped.
+fn open_queue(raw: &Arc<Mutex<Raw>>, wake: impl Fn() + Send + 'static) -> io::Result<PipeWriter> {
+    let queue = Queue::new()?;
+    let waited_for = queue.as_raw_fd();
+    let (closed, closing) = io::pipe()?;
+    // Raw holds the queue for as long as it lives itself, and the thread holds Raw.
+    lock(raw).queue = Some(queue);
+    let raw = Arc::clone(raw);
+    std::thread::Builder::new().name("file-events".to_owned()).spawn(move || {
+        while queue::wait(waited_for, &closed) {
+            if lock(&raw).drain() {
+                wake();
+            }
+        }
+    })?;
+    Ok(closing)
+}
+
 impl Raw {
-    /// All but who is writing, which stays true.
-    fn take(&mut self) -> Raw {
-        let open_files = std::mem::take(&mut self.open_files);
-        std::mem::replace(self, Raw { open_files, ..Raw::default() })
+    /// Takes in all that has come; true where some of it is the first since the last batch.
+    pub(super) fn drain(&mut self) -> bool {
+        let events = self.queue.as_mut().map(Queue::drain).unwrap_or_default();
+        let mut is_first = false;
+        for event in events {
+            is_first |= self.note(event);
+        }
+        is_first
     }
 
-    /// Takes one event in; true where it is the first since the last batch.
-    fn note(&mut self, event: notify::Result<Event>) -> bool {
-        match event {
-            Ok(event) if event.need_rescan() => {
-                self.open_files.forget();
-                self.lost = true;
+    /// True where it is the first since the last batch.
+    fn note(&mut self, event: FileEvent) -> bool {
+        let FileEvent { path, mask } = event;
+        let pending = &mut self.pending;
+        if mask.contains(EventMask::Q_OVERFLOW) {
+            self.open_files.forget();
+            pending.lost = true;
+        } else if is_heeded(&path) {
+            self.open_files.note(mask, &path);
+            let at = SystemTime::now();
+            let unseen = Touch { at, whole: false, appeared: false };
+            pending.touched.entry(path).or_insert(unseen).note(mask, at);
+            if pending.touched.len() > MAX_PATHS {
+                pending.touched.clear();
+                pending.lost = true;
             }
-            Ok(event) => {
-                let Some(fold) = meaning(&event.kind) else { return false };
-                let paths = event.paths.into_iter().filter(|path| is_heeded(path));
-                let before = self.touched.len();
-                let mut any = false;
-                for path in paths {
-                    any = true;
-                    self.open_files.note(&event.kind, &path);
-                    let at = SystemTime::now();
-                    let unseen = Touch { at, whole: false, appeared: false };
-                    let touch = self.touched.entry(path).or_insert(unseen);
-                    touch.at = at;
-                    fold(touch);
-                }
-                if !any {
-                    return false;
-                }
-                if before >= MAX_PATHS {
-                    self.touched.clear();
-                    self.lost = true;
-                }
-            }
-            Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => {
-                self.limit_reached = true;
-            }
-            Err(_) => self.lost = true,
+        } else {
+            return false;
         }
         let now = Instant::now();
-        self.last = Some(now);
-        let is_first = self.first.is_none();
-        self.first.get_or_insert(now);
+        pending.last = Some(now);
+        let is_first = pending.first.is_none();
+        pending.first.get_or_insert(now);
         is_first
     }
 }
 
-/// What an event says of its path; `None` for those that are none of our business, above all that
-/// a file was opened or read, by ourselves for one.
-fn meaning(kind: &EventKind) -> Option<fn(&mut Touch)> {
-    match kind {
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(|touch| touch.whole = true),
-        EventKind::Access(_) => None,
-        // Its two halves come as events of their own.
-        EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => None,
-        EventKind::Modify(ModifyKind::Name(RenameMode::From)) | EventKind::Remove(_) => {
-            Some(|touch| touch.whole = false)
-        }
-        EventKind::Modify(ModifyKind::Name(_)) => {
-            Some(|touch| (touch.whole, touch.appeared) = (true, true))
-        }
-        EventKind::Create(CreateKind::Folder) => Some(|touch| touch.appeared = true),
-        EventKind::Create(_) => Some(|touch| (touch.whole, touch.appeared) = (false, true)),
-        EventKind::Modify(ModifyKind::Metadata(_)) => Some(|_| {}),
-        EventKind::Modify(_) | EventKind::Any | EventKind::Other => {
-            Some(|touch| touch.whole = false)
+impl Touch {
+    /// Takes in what an event says of the path.
+    fn note(&mut self, mask: EventMask, at: SystemTime) {
+        let arrived = mask.intersects(EventMask::MOVED_TO);
+        self.at = at;
+        self.appeared |= arrived || mask.intersects(EventMask::CREATE);
+        if arrived || mask.intersects(EventMask::CLOSE_WRITE) {
+            self.whole = true;
+        } else if !mask.intersects(EventMask::ATTRIB | EventMask::MOVE_SELF) {
+            self.whole = false;
         }
     }
 }
@@ -497,7 +475,6 @@ pub(super) fn lock(raw: &Mutex<Raw>) -> MutexGuard<'_, Raw> {
 
 #[cfg(test)]
 mod tests {
-    use notify::event::{DataChange, Flag, RemoveKind};
     use tempfile::TempDir;
 
     use super::*;
@@ -517,8 +494,8 @@ mod tests {
         (temp, Watch::new(watched, || {}))
     }
 
-    fn note(watch: &Watch, kind: EventKind, path: &Path) {
-        lock(&watch.raw).note(Ok(Event::new(kind).add_path(path.to_owned())));
+    fn note(watch: &Watch, mask: EventMask, path: &Path) {
+        lock(&watch.raw).note(FileEvent { path: path.to_owned(), mask });
     }
 
     fn take_ripe(watch: &mut Watch) -> Batch {
@@ -529,28 +506,26 @@ mod tests {
     }
 
     fn lose_events(watch: &Watch) {
-        lock(&watch.raw).note(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)));
+        lock(&watch.raw).note(FileEvent::lost());
     }
-
-    const WRITTEN: EventKind = EventKind::Modify(ModifyKind::Data(DataChange::Any));
-    const CLOSED: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
 
     #[test]
     fn a_file_is_whole_only_while_its_close_is_the_last_that_was_seen() {
         let (temp, mut watch) = watch();
         let path = temp.path().join("zones/a.zone");
-        let mut take_after = |kinds: &[EventKind]| {
-            kinds.iter().for_each(|kind| note(&watch, *kind, &path));
+        let mut take_after = |masks: &[EventMask]| {
+            masks.iter().for_each(|mask| note(&watch, *mask, &path));
             let batch = take_ripe(&mut watch);
             assert_eq!(batch.zones, Scope::Paths([path.clone()].into()));
             assert!(batch.filings.is_nothing() && !batch.config);
             batch.closed_after_write.into_iter().map(|closed| closed.path).collect::<Vec<_>>()
         };
-        let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+        const WRITTEN: EventMask = EventMask::MODIFY;
+        const CLOSED: EventMask = EventMask::CLOSE_WRITE;
         assert_eq!(take_after(&[WRITTEN, CLOSED]), std::slice::from_ref(&path));
-        assert_eq!(take_after(&[renamed]), std::slice::from_ref(&path));
+        assert_eq!(take_after(&[EventMask::MOVED_TO]), std::slice::from_ref(&path));
         assert!(take_after(&[WRITTEN, CLOSED, WRITTEN]).is_empty());
-        assert!(take_after(&[CLOSED, EventKind::Remove(RemoveKind::File)]).is_empty());
+        assert!(take_after(&[CLOSED, EventMask::DELETE]).is_empty());
     }
 
     #[test]
@@ -562,7 +537,7 @@ mod tests {
         assert!(watch.ripe_in().is_some_and(|wait| wait > LONGEST_WAIT));
         // What was not lost does not wait with it.
         let path = temp.path().join("zones/a.zone");
-        note(&watch, WRITTEN, &path);
+        note(&watch, EventMask::MODIFY, &path);
         assert!(watch.ripe_in().is_some_and(|wait| wait <= LONGEST_WAIT));
         assert_eq!(watch.take().zones, Scope::Paths([path].into()));
         assert!(watch.ripe_in().is_some_and(|wait| wait > LONGEST_WAIT));
@@ -575,17 +550,12 @@ mod tests {
     fn more_paths_than_are_worth_keeping_become_everything() {
         let (temp, mut watch) = watch();
         for number in 0..MAX_PATHS + 1 {
-            note(&watch, CLOSED, &temp.path().join(format!("zones/z{number}.zone")));
+            note(
+                &watch,
+                EventMask::CLOSE_WRITE,
+                &temp.path().join(format!("zones/z{number}.zone")),
+            );
         }
         assert_eq!(watch.take(), Batch::all());
-    }
-
-    #[test]
-    fn at_the_systems_limit_the_poll_is_all_there_is() {
-        let (_temp, mut watch) = watch();
-        assert_eq!(watch.mode(), Mode::Events);
-        lock(&watch.raw).note(Err(notify::Error::new(ErrorKind::MaxFilesWatch)));
-        assert!(watch.take().is_empty());
-        assert_eq!(watch.mode(), Mode::PollOnly);
     }
 }

@@ -1,32 +1,29 @@
-//! Who is writing, by the file events: has a file that was just read been written to meanwhile, and
-//! has its writer closed it?
+//! Who is writing: has a file that was just read been written to meanwhile, and is its writer done?
 //!
-//! Events come late, and the times of files count in ticks, so that neither tells whether what was
-//! read is whole. This does: the events are caught up with after the reading, and a file of which
-//! they tell is read again when its writer is done. So a rewrite in place is never taken in the
-//! middle, however long its writer pauses.
+//! The times of files count in ticks, and events come after the write that they tell of; neither
+//! tells whether what was read is whole. Both questions that are asked here together do, in this
+//! order: has anybody the file open for writing ([`super::lease`])? And does the queue
+//! of events tell of a write? Where nobody has, each write before the question is in the queue. So
+//! a rewrite in place is never taken in the middle, however long its writer pauses.
+//!
+//! Where the first cannot be known, who wrote and has not closed is known by the events.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind};
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use inotify::EventMask;
 
-use super::watch::{Raw, lock};
-use crate::feed::{self, Written};
+use super::lease::is_open_for_writing;
+use super::watch::{DATA_LINK, Raw, lock};
+use crate::feed::{self, OPEN_REST, Written};
 
 /// Nothing tells of the end of a write without an open file (`truncate(2)`): a file that has not
 /// been written to for so long is at rest.
 const LONGEST_OPEN: Duration = Duration::from_secs(600);
-/// Events that have not come by then are not waited for.
-const LONGEST_PROBE: Duration = Duration::from_secs(10);
-/// The queue of events may have been full: another is caused after so long.
-const LOST_AFTER: Duration = Duration::from_millis(200);
 /// Files that are remembered as being written to; with more, all are forgotten, and quiet decides.
 const MAX_WRITTEN: usize = 65_536;
 
@@ -36,24 +33,18 @@ pub(super) struct OpenFiles(HashMap<PathBuf, Instant>);
 
 impl OpenFiles {
     /// Takes in what an event tells.
-    pub(super) fn note(&mut self, kind: &EventKind, path: &Path) {
-        match kind {
-            EventKind::Modify(ModifyKind::Data(_)) => {
-                if self.0.len() >= MAX_WRITTEN {
-                    self.0.clear();
-                }
-                self.0.insert(path.to_owned(), Instant::now());
+    pub(super) fn note(&mut self, mask: EventMask, path: &Path) {
+        let folder_made = EventMask::CREATE | EventMask::ISDIR;
+        if mask.contains(EventMask::MODIFY) {
+            if self.0.len() >= MAX_WRITTEN {
+                self.0.clear();
             }
-            EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
-                self.0.remove(path);
-            }
+            self.0.insert(path.to_owned(), Instant::now());
+        } else if mask.contains(EventMask::CLOSE_WRITE) {
+            self.0.remove(path);
+        } else if mask.contains(folder_made) || mask.intersects(REPLACED) {
             // Another file or folder stands there now, or none.
-            EventKind::Modify(ModifyKind::Name(_))
-            | EventKind::Remove(_)
-            | EventKind::Create(CreateKind::Folder) => {
-                self.0.retain(|open, _| !open.starts_with(path));
-            }
-            _ => {}
+            self.0.retain(|open, _| !open.starts_with(path));
         }
     }
 
@@ -67,173 +58,97 @@ impl OpenFiles {
     }
 }
 
-/// Tells who is writing. Without file events nobody is known to.
+const REPLACED: EventMask = EventMask::MOVED_FROM
+    .union(EventMask::MOVED_TO)
+    .union(EventMask::MOVE_SELF)
+    .union(EventMask::DELETE)
+    .union(EventMask::DELETE_SELF);
+
+/// Tells who is writing. By default, nobody is known to.
 #[derive(Clone, Debug, Default)]
-pub struct Writers(Option<Events>);
-
-#[derive(Clone, Debug)]
-struct Events {
-    raw: Arc<Mutex<Raw>>,
-    probe: Arc<Probe>,
-    /// The events could not be caught up with: of no file is it known that nobody wrote to it.
-    is_behind: Arc<AtomicBool>,
-}
-
-/// A file of our own, without a name, among those watched: the events come in order, so that when
-/// one of this file has come, all have that were caused before it.
-///
-/// Two kinds of events take turns: one that comes late, or twice, is none that the next look waits
-/// for, and has come before the look after that begins.
-#[derive(Debug, Default)]
-pub(super) struct Probe {
-    path: PathBuf,
-    file: OnceLock<File>,
-    noted: Mutex<Noted>,
-    changed: Condvar,
-    turn: AtomicU64,
-}
-
-/// How many events of the probe have come.
-#[derive(Clone, Copy, Debug, Default)]
-struct Noted {
-    of_size: u64,
-    of_mode: u64,
-}
-
-impl Probe {
-    /// Of a file that is still to be made.
-    pub(super) fn new() -> Probe {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("beiand-{}-{number}", std::process::id());
-        let folder = fs::canonicalize(std::env::temp_dir()).unwrap_or_default();
-        Probe { path: folder.join(name), ..Probe::default() }
-    }
-
-    /// Makes the file and watches it.
-    pub(super) fn watch(&self, watcher: &mut RecommendedWatcher) -> notify::Result<()> {
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(0o600).open(&self.path)?;
-        let watched = watcher.watch(&self.path, RecursiveMode::NonRecursive);
-        let removed = fs::remove_file(&self.path);
-        watched?;
-        removed?;
-        match self.catch_up_by(&file) {
-            true => {
-                let _ = self.file.set(file);
-                Ok(())
-            }
-            false => Err(notify::Error::generic("the events of a file do not come")),
-        }
-    }
-
-    /// Takes an event in; true where it is the file's.
-    pub(super) fn note(&self, event: &notify::Result<Event>) -> bool {
-        let Ok(event) = event else { return false };
-        if event.paths.first() != Some(&self.path) {
-            return false;
-        }
-        match event.kind {
-            EventKind::Modify(ModifyKind::Data(_)) => self.lock().of_size += 1,
-            EventKind::Modify(ModifyKind::Metadata(_)) => self.lock().of_mode += 1,
-            _ => {}
-        }
-        self.changed.notify_all();
-        true
-    }
-
-    /// Returns when all events have come that were caused before; false where that is not known.
-    fn catch_up(&self) -> bool {
-        self.file.get().is_some_and(|file| self.catch_up_by(file))
-    }
-
-    fn catch_up_by(&self, file: &File) -> bool {
-        // The removal of its name was an event of its mode: the first turn is the other's.
-        let is_size = self.turn.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
-        let of_kind = |noted: &Noted| if is_size { noted.of_size } else { noted.of_mode };
-        let before = of_kind(&self.lock());
-        let begun = Instant::now();
-        while begun.elapsed() < LONGEST_PROBE {
-            let caused = match is_size {
-                true => file.set_len(0),
-                false => file.set_permissions(Permissions::from_mode(0o600)),
-            };
-            if caused.is_err() {
-                return false;
-            }
-            let (noted, _) = self
-                .changed
-                .wait_timeout_while(self.lock(), LOST_AFTER, |noted| of_kind(noted) == before)
-                .unwrap_or_else(PoisonError::into_inner);
-            if of_kind(&noted) > before {
-                return true;
-            }
-        }
-        false
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Noted> {
-        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub struct Writers(Option<Arc<Mutex<Raw>>>);
 
 impl Writers {
-    pub(super) fn new(raw: &Arc<Mutex<Raw>>, probe: &Arc<Probe>) -> Writers {
-        let (raw, probe) = (Arc::clone(raw), Arc::clone(probe));
-        Writers(Some(Events { raw, probe, is_behind: Arc::default() }))
+    pub(super) fn new(raw: &Arc<Mutex<Raw>>) -> Writers {
+        Writers(Some(Arc::clone(raw)))
     }
 
-    /// Returns when the events of all that was done to files before the call have been noted.
-    pub fn catch_up(&self) {
-        if let Some(events) = &self.0 {
-            let is_behind = events.probe.file.get().is_some() && !events.probe.catch_up();
-            events.is_behind.store(is_behind, Ordering::Relaxed);
-            if is_behind {
-                tracing::warn!("file events do not come; files that are being read are read again");
-            }
-        }
-    }
-
-    /// What the events noted so far tell of a file.
+    /// What was done to a file since the last batch of events was taken. To be asked after the file
+    /// was read.
     pub fn written(&self, path: &Path) -> Written {
-        let Some(events) = &self.0 else { return Written::No };
-        let real = real_path(path);
-        let raw = lock(&events.raw);
-        match &real {
-            Some(real) if raw.open_files.has(real) => Written::StillOpen,
-            Some(real)
-                if !raw.touched.contains_key(real)
-                    && !raw.lost
-                    && !events.is_behind.load(Ordering::Relaxed) =>
-            {
-                Written::No
+        let Some(raw) = &self.0 else { return Written::No };
+        match self.writing(path) {
+            Writing::Known => Written::StillOpen,
+            Writing::Perhaps => Written::Perhaps,
+            Writing::No | Writing::Unknown => {
+                let Some(real) = real_path(path) else { return Written::Closed };
+                let touched = &lock(raw).pending.touched;
+                let is_touched = |part: &Path| {
+                    // All files behind the link have changed as one, perhaps between two of which
+                    // the one was looked at before and the other after.
+                    touched.contains_key(part) || touched.contains_key(&part.join(DATA_LINK))
+                };
+                match !touched.is_empty() && real.ancestors().any(is_touched) {
+                    true => Written::Closed,
+                    false => Written::No,
+                }
             }
-            _ => Written::Closed,
         }
     }
 
-    /// The files that are open for writing, as far as is known, by their real paths.
-    pub fn open_files(&self) -> Vec<PathBuf> {
-        let Some(events) = &self.0 else { return Vec::new() };
-        let raw = lock(&events.raw);
-        raw.open_files.0.keys().filter(|path| raw.open_files.has(path)).cloned().collect()
+    /// Whether somebody is writing to the file; the events up to the call count.
+    pub fn writing(&self, path: &Path) -> Writing {
+        let Some(raw) = &self.0 else { return Writing::Unknown };
+        let is_open = is_open_for_writing(path);
+        let mut raw = lock(raw);
+        raw.drain();
+        let is_known = || real_path(path).is_some_and(|real| raw.open_files.has(&real));
+        match is_open {
+            Some(false) => Writing::No,
+            _ if is_known() => Writing::Known,
+            Some(true) if quiet_for(path).is_none_or(|quiet| quiet < OPEN_REST) => Writing::Perhaps,
+            Some(true) => Writing::No,
+            None => Writing::Unknown,
+        }
     }
 
-    /// True where the file is open for writing, as far as is known.
-    pub fn is_open(&self, path: &Path) -> bool {
-        let Some(events) = &self.0 else { return false };
-        !lock(&events.raw).open_files.0.is_empty() && self.written(path) == Written::StillOpen
+    /// The files that are open for writing as far as the events tell, by their real paths.
+    pub fn open_files(&self) -> Vec<PathBuf> {
+        let Some(raw) = &self.0 else { return Vec::new() };
+        let open_files = &lock(raw).open_files;
+        let open = open_files.0.keys().filter(|path| open_files.has(path));
+        open.filter(|path| is_open_for_writing(path) != Some(false)).cloned().collect()
     }
+}
+
+/// Whether somebody is writing to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writing {
+    /// Nobody has it open, or whoever has it open does not write.
+    No,
+    /// Somebody has written to it and not closed it, which will be an event.
+    Known,
+    /// Somebody has it open, and no event tells of a write.
+    Perhaps,
+    /// The system does not say, and no event tells of a write.
+    Unknown,
 }
 
 impl feed::Writers for Writers {
-    fn catch_up(&self) {
-        Writers::catch_up(self);
+    fn is_open(&self, path: &Path) -> Option<bool> {
+        is_open_for_writing(path)
     }
 
     fn written(&self, path: &Path) -> Written {
         Writers::written(self, path)
     }
+}
+
+/// Since the last change by the system's own time, which nobody can set.
+fn quiet_for(path: &Path) -> Option<Duration> {
+    let found = fs::metadata(path).ok()?;
+    let changed = UNIX_EPOCH + Duration::from_secs(u64::try_from(found.ctime()).ok()?);
+    changed.elapsed().ok()
 }
 
 /// As the events name it: the folder's links followed, the file's own not.
@@ -243,4 +158,51 @@ fn real_path(path: &Path) -> Option<PathBuf> {
         folder => folder,
     };
     Some(fs::canonicalize(folder).ok()?.join(path.file_name()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::fs::symlink;
+
+    use super::super::watch::{Watch, Watched};
+    use super::*;
+
+    /// Nothing here waits: what was done is known when it has been done.
+    #[test]
+    fn what_was_done_to_a_file_is_known_at_once() {
+        let temp = tempfile::tempdir().expect("a temporary folder");
+        let zones = temp.path().join("zones");
+        fs::create_dir_all(zones.join("..v1")).expect("folders");
+        let (path, mapped) = (zones.join("a.zone"), zones.join("b.zone"));
+        fs::write(&path, "first").expect("a file");
+        fs::write(zones.join("..v1/b.zone"), "first").expect("a file");
+        symlink("..v1", zones.join("..data")).expect("a link");
+        symlink("..data/b.zone", &mapped).expect("a link");
+        let mut watch = Watch::new(Watched { zones, ..Watched::default() }, || {});
+        let writers = watch.writers();
+        let has_leases = is_open_for_writing(&path).is_some();
+        assert_eq!(writers.written(&path), Written::No);
+
+        let mut file = fs::OpenOptions::new().append(true).open(&path).expect("the file");
+        let open = if has_leases { Written::Perhaps } else { Written::No };
+        assert_eq!(writers.written(&path), open);
+        file.write_all(b" half").expect("a write");
+        assert_eq!(writers.written(&path), Written::StillOpen);
+        watch.take();
+        assert_eq!(writers.written(&path), Written::StillOpen);
+        assert_eq!(writers.open_files(), [fs::canonicalize(&path).expect("a path")]);
+        drop(file);
+        assert_eq!(writers.written(&path), Written::Closed);
+        assert!(watch.take().closed_after_write.iter().any(|closed| closed.path == path));
+        assert_eq!(writers.written(&path), Written::No);
+
+        // All that is behind a link changes with it.
+        assert_eq!(writers.written(&mapped), Written::No);
+        symlink("..v1", path.with_file_name("..new")).expect("a link");
+        fs::rename(path.with_file_name("..new"), path.with_file_name("..data")).expect("a rename");
+        assert_eq!(writers.written(&mapped), Written::Closed);
+        watch.take();
+        assert_eq!(writers.written(&mapped), Written::No);
+    }
 }

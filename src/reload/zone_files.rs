@@ -5,11 +5,12 @@
 //! tell. About 90 bytes a zone: the folder is an index, the file name follows from the origin.
 //!
 //! When a change counts:
-//! - A file renamed into place, or closed by its writer, counts at once.
-//! - A file that is known to be open for writing does not count. One that changed with nobody
-//!   known to have closed it counts when its last change lies `settle` back, or when it has not
-//!   changed for so long: a rewrite in place is never taken in the middle. On the first scan
-//!   everything counts as it stands.
+//! - A file that nobody has open for writing counts at once.
+//! - A file that somebody writes to does not count until it is closed, however long that takes; nor
+//!   does one that is open, until it has been quiet for a minute.
+//! - Where the system does not say who has a file open, one that its writer closed counts at once,
+//!   and any other when its last change lies `settle` back, or when it has not changed for so long.
+//! - On the first scan everything counts as it stands.
 //! - A file or folder that is gone removes its zones once it has been gone for [`GONE_GRACE`], so
 //!   that delete-and-create does not flap; in a folder known to be whole (its `.hold` went, say) at
 //!   once. Gone means: the folders above it stand, it is in none of them, and the zones folder is
@@ -34,16 +35,13 @@ use self::folders::{FolderId, Folders};
 use super::hold;
 use super::origin::{self, FileName};
 use super::scope::{Closed, Scope};
-use super::writers::Writers;
+use super::writers::{Writers, Writing};
 use crate::fault::{Fault, Severity};
-use crate::feed::Written;
+use crate::feed::{EMPTY_REST, OPEN_REST, Written};
 use crate::wire::name::Name;
 
 /// How long a file or folder must be gone before its zones go.
 pub const GONE_GRACE: Duration = Duration::from_secs(1);
-
-/// An empty file must have been quiet for at least so long.
-const EMPTY_REST: Duration = Duration::from_secs(5);
 
 /// Above this many files under rewrite at once, they are taken as they stand.
 const MAX_UNSETTLED: usize = 65_536;
@@ -271,11 +269,15 @@ impl ZoneFiles {
         self.includes_of.insert(origin.clone(), paths);
     }
 
-    /// How long to wait where a zone file that was just read is no longer as the scan found it:
-    /// what was read may be half of a rewrite. It is looked at again then; or, where the wait is
-    /// nothing, when an event comes: its writer closes it, or the `.hold` goes that has been set
-    /// since. The [`Writers`] have caught up after the reading.
-    pub fn put_off_if_written(&mut self, file: &ZoneFile) -> Option<Duration> {
+    /// How long to wait where a zone file that was just read, or a file that it includes, is no
+    /// longer as the scan found it: what was read may be half of a rewrite. It is looked at again
+    /// then; or, where the wait is nothing, when an event comes: its writer closes it, or the
+    /// `.hold` goes that has been set since. The included files have been noted.
+    pub fn put_off_if_written(
+        &mut self,
+        file: &ZoneFile,
+        includes: &[PathBuf],
+    ) -> Option<Duration> {
         let place = self.zones.get_mut(&file.origin)?;
         let path = file.path();
         if hold::held_by(&self.root, &path).is_some() {
@@ -288,11 +290,15 @@ impl ZoneFiles {
             return None;
         };
         let print = fingerprint(&found);
-        if self.writers.written(&path) != Written::No {
+        let written = self.writers.written(&path);
+        let mut included = includes.iter().map(|path| self.writers.written(path));
+        let included = included.find(|written| *written != Written::No).unwrap_or(Written::No);
+        if matches!(written, Written::Closed | Written::StillOpen) || included == Written::StillOpen
+        {
             place.fingerprint = 0;
             return Some(Duration::ZERO);
         }
-        if place.fingerprint == print {
+        if place.fingerprint == print && (written, included) == (Written::No, Written::No) {
             return None;
         }
         place.fingerprint = 0;
@@ -608,18 +614,22 @@ impl ZoneFiles {
         found: &Metadata,
         pass: &mut Pass<'_>,
     ) -> bool {
-        if self.writers.is_open(path) {
-            // Its close is an event.
-            self.unsettled.remove(path);
-            return false;
-        }
-        // Who empties a file is about to write to it, and shows it before any event comes: on a busy
-        // disk by a second.
-        let settle = if found.size() > 0 { self.settle } else { self.settle.max(EMPTY_REST) };
+        let is_closed = found.size() > 0 && pass.is_closed(path, found);
         let age = found.modified().ok().and_then(|at| pass.wall.duration_since(at).ok());
+        let rest = match self.writers.writing(path) {
+            Writing::Known => {
+                self.unsettled.remove(path);
+                return false;
+            }
+            Writing::No => Duration::ZERO,
+            Writing::Perhaps => OPEN_REST.max(self.settle),
+            Writing::Unknown if is_closed => Duration::ZERO,
+            Writing::Unknown if found.size() == 0 => EMPTY_REST.max(self.settle),
+            Writing::Unknown => self.settle,
+        };
         let settled = !self.scanned_before
-            || (found.size() > 0 && pass.is_closed(path, found))
-            || age.is_some_and(|age| age >= settle)
+            || rest.is_zero()
+            || age.is_some_and(|age| age >= rest)
             || self.unsettled.len() >= MAX_UNSETTLED;
         if !settled {
             let since = match self.unsettled.get(path) {
@@ -627,9 +637,9 @@ impl ZoneFiles {
                 _ => pass.now,
             };
             let quiet = pass.now.saturating_duration_since(since);
-            if quiet < settle {
+            if quiet < rest {
                 self.unsettled.insert(path.to_owned(), (print, since));
-                pass.come_back_in((settle - quiet).min(self.settle));
+                pass.come_back_in((rest - quiet).min(self.settle));
                 return false;
             }
         }

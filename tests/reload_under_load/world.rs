@@ -27,9 +27,10 @@ pub enum Kind {
     Pair,
     /// A domain whose filing is synced in even versions and not in odd ones.
     Filed,
-    /// A domain without a filing that the configuration opens in even versions: its addresses are
-    /// overseas then, or its zone is exempt.
-    Configured,
+    /// A domain without a filing whose addresses are overseas in even versions, and ours in odd ones.
+    Regional,
+    /// A domain without a filing that the configuration exempts in even versions.
+    Exempt,
 }
 
 /// Something that changes.
@@ -142,7 +143,7 @@ impl World {
             ],
             Kind::Grown => &[("grown.", TXT, true)],
             Kind::Pair => &[("link.", A, true)],
-            Kind::Filed | Kind::Configured => &[("", A, true), ("www.", A, true)],
+            Kind::Filed | Kind::Regional | Kind::Exempt => &[("", A, true), ("www.", A, true)],
         };
         for &(prefix, qtype, exists) in asked {
             let name = format!("{prefix}{origin}");
@@ -170,11 +171,11 @@ impl World {
             return Err(told(format!("{:?}", message.metadata)));
         }
         let seen = match thing.kind {
-            Kind::Filed => {
+            Kind::Filed | Kind::Exempt => {
                 return seen_gate(&message, OPEN_ADDRESS, oldest, newest).map_err(told);
             }
-            Kind::Configured => {
-                return seen_gate(&message, CONFIGURED_ADDRESS, oldest, newest).map_err(told);
+            Kind::Regional => {
+                return seen_gate(&message, REGIONAL_ADDRESS, oldest, newest).map_err(told);
             }
             Kind::Grown => seen_grown(&message),
             Kind::Zone => seen_versions(&message, if question.exists { 1 } else { 0 }),
@@ -254,11 +255,11 @@ fn seen_gate(message: &Message, open: Ipv4Addr, oldest: u32, newest: u32) -> Res
     fits.then_some(()).ok_or_else(|| format!("dark: {is_dark}"))
 }
 
-/// The address of a filed domain.
+/// The address of a domain that a filing or an exemption opens; ours in all versions.
 pub const OPEN_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 255, 255, 1);
 
-/// The address of a domain that the configuration opens; overseas in some of its versions.
-pub const CONFIGURED_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 255, 254, 1);
+/// The address of a domain that the regions open, and of no other.
+pub const REGIONAL_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 255, 254, 1);
 
 /// Whether a filed domain gets the notice in this version.
 pub fn is_dark_in(version: u32) -> bool {
