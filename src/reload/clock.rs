@@ -7,7 +7,7 @@ use std::time::{Duration, Instant as Monotonic, SystemTime, UNIX_EPOCH};
 use crate::filing::Instant;
 
 /// A step of the wall clock that is logged loudly.
-const LOUD_STEP: Duration = Duration::from_secs(3600);
+const LOUD_STEP: Duration = Duration::from_secs(60);
 
 /// Reads the wall clock; a test gives its own.
 pub type ReadWall = Box<dyn Fn() -> SystemTime + Send>;
