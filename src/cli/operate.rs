@@ -77,7 +77,13 @@ fn write_status(
     line(out, "filings", &count(status.records, "record"))?;
     if let Some(last) = &status.last_reload {
         line(out, "last reload", &format!("{} ({})", both_zones(&last.at), last.cause))?;
-        line(out, "", &format!("{}: {}", last.end, control::in_words(&last.changes)))?;
+        let changes = control::in_words(&last.changes);
+        let changes = match last.end.as_str() {
+            "applied" => changes,
+            "refused" => format!("{changes}; something was refused: see the log"),
+            end => format!("{end}: {changes}"),
+        };
+        line(out, "", &changes)?;
     }
     let refused = [
         (status.zones_refused, "zone file", "refused; the last good one is served"),
