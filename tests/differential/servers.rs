@@ -387,9 +387,14 @@ impl Answer {
             }
             _ => zone_of(name, hosted),
         };
+        // A DNAME at the end has led names below it here, and is no answer to another type.
+        let is_told = |record: &Record| {
+            let only_led = Rtype(record.rtype) == Rtype::DNAME && record.rtype != question.qtype;
+            record.owner == end && !only_led
+        };
         let is_open = self.rcode == Some(0)
             && self.authority.is_empty()
-            && !self.answer.iter().any(|record| record.owner == end)
+            && !self.answer.iter().any(is_told)
             && side(end).is_some()
             && side(end) != side(last);
         is_open.then(|| Question { name: end.to_vec(), qtype: question.qtype })
