@@ -95,7 +95,7 @@ const SHOWN_CHARS: usize = 80;
 
 /// A text with its control characters spelled out, so that hostile input does not steer a terminal:
 /// file names, problems and remedies may quote it, too.
-struct Visible<'t>(&'t str);
+pub struct Visible<'t>(pub &'t str);
 
 impl fmt::Display for Visible<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,7 +10,7 @@
 //! | 3 | [`zone`], [`feed`] |
 //! | 4 | [`gate`] |
 //! | 5 | [`answer`] |
-//! | 6 | [`state`] |
+//! | 6 | [`state`], [`explain`] |
 //! | 7 | [`reload`], [`serve`], [`notice`] |
 //! | 8 | [`config`], [`cli`] |
 //!
@@ -19,6 +19,7 @@
 pub mod answer;
 pub mod cli;
 pub mod config;
+pub mod explain;
 pub mod fault;
 pub mod feed;
 pub mod filing;

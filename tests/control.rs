@@ -1,5 +1,5 @@
 //! What an operator asks of the running server (`beiand status`, `stats`, `zones status`,
-//! `log-level`, `trace`, `explain --server`), and clients of its socket that mean no good.
+//! `log-level`, `trace`), and clients of its socket that mean no good.
 
 mod common;
 
@@ -107,33 +107,6 @@ fn a_zone_is_told_with_its_serial_file_verdict_and_last_refusal() {
     assert!(unknown.stdout.contains("no zone of this origin"), "{unknown}");
     let dark = json(&server, &["zones", "status", "dark.example"]);
     assert_eq!(dark["zone"]["verdict"], "no-filing");
-}
-
-#[test]
-fn explain_over_the_socket_gives_the_verdict_and_the_records_place() {
-    let server = server();
-    let open = json(&server, &["explain", "--server", "www.open.example"]);
-    let told = &open["explained"];
-    assert_eq!((&told["verdict"], &told["open"]), (&"open".into(), &true.into()), "{open}");
-    assert_eq!(told["site_domain"], "open.example");
-    let record = &told["records"][0];
-    assert!(record["file"].as_str().is_some_and(|file| file.ends_with("10.ndjson")), "{open}");
-    assert!(record["line"].as_u64() >= Some(1) && record["reason"] == "open", "{open}");
-
-    // The words are those that the files give.
-    let from_files = server.beiand(&["explain", "dark.example"]);
-    let from_server = server.beiand(&["explain", "--server", "dark.example"]);
-    assert_eq!((from_files.code, from_server.code), (1, 1), "{from_server}");
-    for label in ["verdict", "to do", "zone", "records"] {
-        let line = |text: &str| -> Option<String> {
-            text.lines().find(|line| line.starts_with(label)).map(str::to_owned)
-        };
-        let line_of_server = line(&from_server.stdout);
-        assert!(line_of_server.is_some(), "{label} in\n{from_server}");
-        assert_eq!(line(&from_files.stdout), line_of_server, "{from_files}\n{from_server}");
-    }
-    let elsewhere = json(&server, &["explain", "--server", "www.elsewhere.test"]);
-    assert_eq!(elsewhere["explained"]["verdict"], "not-hosted");
 }
 
 #[test]

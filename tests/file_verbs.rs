@@ -1,10 +1,10 @@
-//! `beiand filings` and `beiand zones`: files looked at without a server.
+//! `beiand check`, `beiand filings` and `beiand zones`: files looked at without a server.
 
 mod common;
 
 use std::fs;
 
-use common::{Record, Site};
+use common::{Record, Site, replace};
 use serde_json::Value;
 
 fn json(site: &Site, args: &[&str]) -> (i32, Value) {
@@ -225,4 +225,31 @@ fn a_zone_is_shown_as_master_file_text() {
     assert_eq!(site.beiand(&["zones", "show", "none.site.example"]).code, 1);
     let ran = site.beiand(&["zones", "show", "elsewhere.invalid"]);
     assert!(ran.code == 3 && ran.stderr.contains("elsewhere.invalid"), "{ran}");
+}
+
+#[test]
+fn check_names_every_fault_with_file_and_line() {
+    let site = Site::new();
+    site.plain_zone("good.example").zone("bad.example", "www A 192.0.2.300\n");
+    site.records(&[Record::open("good.example"), Record::open("192.0.2.1")]);
+    let ran = site.beiand(&["check"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    for wanted in ["bad.example.zone:6:", "192.0.2.300", "10.ndjson:3", "2 zones"] {
+        assert!(ran.stdout.contains(wanted), "{wanted} is missing: {ran}");
+    }
+    site.zone("bad.example", "www A 192.0.2.30\n");
+    replace(&site.path("filings/10.ndjson"), &Record::open("good.example").line());
+    let ran = site.beiand(&["check"]);
+    assert_eq!(ran.code, 0, "{ran}");
+}
+
+#[test]
+fn check_reads_the_certificate_as_the_server_does() {
+    let mut site = Site::new();
+    site.config_tail("[tls]\nlisten = [\"127.0.0.1:0\"]\ncertificate = \"c.pem\"\nkey = \"k.pem\"");
+    replace(&site.path("c.pem"), "no certificate\n");
+    site.plain_zone("site.example").records(&[Record::open("site.example")]);
+    let ran = site.beiand(&["check"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stdout.contains("c.pem"), "{ran}");
 }

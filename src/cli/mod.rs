@@ -7,7 +7,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::Config;
 use crate::fault::Fault;
@@ -39,7 +40,7 @@ pub mod zones;
 pub const CONFIG_CANDIDATES: [&str; 2] = ["config/beiand.toml", "/etc/beiand/beiand.toml"];
 
 /// How a verb ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Exit {
     /// Fine.
@@ -126,7 +127,11 @@ pub enum Verb {
         #[allow(missing_docs)]
         output: Output,
     },
-    /// Say whether a name is open, why, and what its owner should do
+    /// Say whether names are open, why, and what their owners should do
+    #[command(
+        override_usage = "beiand explain [OPTIONS] <NAME>... [TYPE]",
+        after_help = explain::AFTER_HELP
+    )]
     Explain {
         #[command(flatten)]
         #[allow(missing_docs)]
@@ -207,17 +212,18 @@ pub struct Output {
 /// Of `beiand explain`.
 #[derive(Clone, Debug, Args)]
 pub struct ExplainArguments {
-    /// The name that a client asks for, in Unicode or A-labels
-    #[arg(value_parser = parse_name)]
-    pub name: Name,
-    /// The record type that a client asks for
-    #[arg(value_name = "TYPE", default_value = "A", value_parser = parse_type)]
-    pub rtype: Rtype,
+    /// The names that a client asks for, in Unicode or A-labels; `-` for names on standard input;
+    /// last perhaps the record type [default: A]
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+    /// The record type that a client asks for, in place of the one behind the names
+    #[arg(long = "type", value_name = "TYPE", value_parser = parse_type)]
+    pub rtype: Option<Rtype>,
     /// Decide as of this instant (RFC 3339 with offset), instead of now
     #[arg(long, value_name = "TIME", value_parser = parse_instant)]
     pub at: Option<Instant>,
     /// Ask the running server, instead of reading the files
-    #[arg(long, conflicts_with_all = ["at", "rtype"])]
+    #[arg(long, conflicts_with = "at")]
     pub server: bool,
 }
 
@@ -234,7 +240,7 @@ pub struct ReloadArguments {
 
 /// The whole program: reads the arguments, does what they say, gives the exit code.
 pub fn run() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::try_parse().and_then(Arguments::checked) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are no errors, and go to standard output.
@@ -246,6 +252,8 @@ pub fn run() -> ExitCode {
     let show = Show::for_terminal(arguments.verb.format());
     let exit = match dispatch(&arguments, &show) {
         Ok(exit) => exit,
+        // Whoever reads has read enough, as `head` does.
+        Err(Failure::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Exit::Fine,
         Err(failure) => {
             let _ = show.failure(&mut io::stdout().lock(), &mut io::stderr().lock(), &failure);
             Exit::Failed
@@ -265,10 +273,6 @@ fn dispatch(arguments: &Arguments, show: &Show) -> Result<Exit, Failure> {
         // Faults of the configuration are what this verb is for.
         Verb::Check { .. } => check::run(read_config()?, show, &mut out),
         Verb::Serve => serve::run(&config()?),
-        Verb::Explain { arguments, .. } if arguments.server => {
-            let request = Request::Explain { name: arguments.name.to_string() };
-            operate::run(&config()?, &request, show, &mut out)
-        }
         Verb::Explain { arguments, .. } => explain::run(&config()?, arguments, show, &mut out),
         Verb::Status { .. } => operate::run(&config()?, &Request::Status, show, &mut out),
         Verb::Stats { .. } => operate::run(&config()?, &Request::Stats, show, &mut out),
@@ -286,12 +290,19 @@ fn dispatch(arguments: &Arguments, show: &Show) -> Result<Exit, Failure> {
         Verb::Completions { shell } => manual::completions(*shell, &mut out),
         Verb::ManPages { folder } => manual::pages(folder),
     }?;
-    match out.flush() {
-        // Whoever reads has read enough, as `head` does.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::io("writing the result")(error))
+    out.flush().map_err(Failure::io("writing the result"))?;
+    Ok(exit)
+}
+
+impl Arguments {
+    /// Checks what the definitions above cannot say.
+    fn checked(self) -> Result<Arguments, clap::Error> {
+        if let Verb::Explain { arguments, .. } = &self.verb
+            && let Err(problem) = explain::Asked::of(arguments)
+        {
+            return Err(Arguments::command().error(ErrorKind::ValueValidation, problem));
         }
-        _ => Ok(exit),
+        Ok(self)
     }
 }
 
@@ -354,7 +365,6 @@ fn parse_instant(text: &str) -> Result<Instant, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_arguments_fit_together() {
@@ -362,7 +372,7 @@ mod tests {
     }
 
     fn parsed(line: &str) -> Result<Arguments, clap::Error> {
-        Arguments::try_parse_from(line.split(' '))
+        Arguments::try_parse_from(line.split(' ')).and_then(Arguments::checked)
     }
 
     #[test]
@@ -385,8 +395,8 @@ mod tests {
         else {
             panic!("not explain")
         };
-        assert_eq!(arguments.name.to_string(), "www.xn--fsqu00a.xn--fiqs8s.");
-        assert_eq!(arguments.rtype, Rtype::HTTPS);
+        let asked = explain::Asked::of(&arguments).unwrap();
+        assert_eq!(asked.names(), ["www.xn--fsqu00a.xn--fiqs8s. HTTPS"]);
         assert_eq!(arguments.at, Some(Instant(1_769_817_600)));
         assert!(output.json);
         for bad in [

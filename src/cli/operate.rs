@@ -1,5 +1,5 @@
 //! What an operator asks of the running server over the control socket: `beiand status`, `stats`,
-//! `zones status`, `log-level`, `trace`, `explain --server`.
+//! `zones status`, `log-level`, `trace`.
 //!
 //! Owns how the replies are laid out for people; `--json` shows them as they came.
 
@@ -11,9 +11,8 @@ use super::control::{self, show_faults};
 use super::show::{ERROR, GOOD, PLACE, Show, WARNING, count};
 use super::{Exit, Failure};
 use crate::config::Config;
-use crate::filing::words;
 use crate::filing::{Instant, Reason, Verdict};
-use crate::reload::protocol::{Explained, Figure, Reply, Request, Status, ZoneState, ZoneStatus};
+use crate::reload::protocol::{Figure, Reply, Request, Status, ZoneState, ZoneStatus};
 
 /// Width of the column of labels.
 const LABEL: usize = 13;
@@ -27,8 +26,7 @@ pub fn run(
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let reply = control::ask_server(config, request)?;
-    let has_answer = reply.zone.is_some() || reply.explained.is_some();
-    if !reply.ok && !has_answer {
+    if !reply.ok && reply.zone.is_none() {
         return Err(Failure::Other(reply.message));
     }
     control::write(&reply, show, out, for_people)?;
@@ -40,8 +38,6 @@ fn for_people(reply: &Reply, show: &Show, out: &mut dyn Write) -> io::Result<()>
         write_status(status, reply, show, out)
     } else if let Some(zone) = &reply.zone {
         write_zone(zone, show, out)
-    } else if let Some(explained) = &reply.explained {
-        write_explained(explained, show, out)
     } else if reply.stats.is_empty() {
         writeln!(out, "{}", reply.message)
     } else {
@@ -143,39 +139,6 @@ fn write_zone(zone: &ZoneStatus, show: &Show, out: &mut dyn Write) -> io::Result
     }
 }
 
-fn write_explained(told: &Explained, show: &Show, out: &mut dyn Write) -> io::Result<()> {
-    line(out, "name", &show.colour.paint(PLACE, &told.name))?;
-    let verdict = verdict_in_words(&told.verdict);
-    line(out, "verdict", &show.colour.paint(style_of(&told.verdict), &verdict))?;
-    if let Some(words) = words_of(&told.verdict) {
-        line(out, "", words.chinese.sentence)?;
-        line(out, "", words.english.sentence)?;
-        line(out, "to do", words.chinese.remedy)?;
-        line(out, "", words.english.remedy)?;
-    }
-    write_instants(told.since.as_deref(), told.next_change.as_deref(), out)?;
-    line(out, "as of", &both_zones(&told.at))?;
-    if let Some(site) = &told.site_domain {
-        line(out, "site domain", site)?;
-    }
-    if let Some((zone, file)) = told.zone.as_ref().zip(told.file.as_ref()) {
-        line(out, "zone", &format!("{zone} from {}", file.display()))?;
-    }
-    if told.records.is_empty() {
-        line(out, "records", "none")?;
-    }
-    for (index, record) in told.records.iter().enumerate() {
-        let label = if index == 0 { "records" } else { "" };
-        let place = format!("{}:{}", record.file.display(), record.line);
-        let reason = show.colour.paint(style_of(&record.reason), &record.reason);
-        line(out, label, &format!("{} {reason}", show.colour.paint(PLACE, &place)))?;
-        if let Some(covers) = &record.covers {
-            line(out, "", &format!("  covers {covers} and what is below"))?;
-        }
-    }
-    Ok(())
-}
-
 fn write_instants(since: Option<&str>, next: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
     let instants = [("since", since), ("next change", next)];
     instants.iter().try_for_each(|(label, instant)| match instant {
@@ -184,19 +147,11 @@ fn write_instants(since: Option<&str>, next: Option<&str>, out: &mut dyn Write) 
     })
 }
 
-/// The verdict of a code; none where a server of another version has more of them, and for names
-/// that are not hosted.
+/// The verdict of a code; none where a server of another version has more of them.
 fn verdict_of(code: &str) -> Option<Verdict> {
     let unblocked = [Verdict::Open, Verdict::Exempt, Verdict::NotRequired];
     let blocked = Reason::ALL.into_iter().map(Verdict::Blocked);
     unblocked.into_iter().chain(blocked).find(|verdict| verdict.code() == code)
-}
-
-fn words_of(code: &str) -> Option<words::Words> {
-    match code {
-        "not-hosted" => Some(words::NOT_HOSTED),
-        code => verdict_of(code).map(words::of_verdict),
-    }
 }
 
 fn style_of(code: &str) -> Style {
@@ -212,7 +167,7 @@ fn verdict_in_words(code: &str) -> String {
 }
 
 /// An instant of the protocol, for people here and there; as it came where it is none.
-fn both_zones(instant: &str) -> String {
+pub(super) fn both_zones(instant: &str) -> String {
     Instant::parse(instant).map_or_else(|_| instant.to_owned(), Instant::in_both_zones)
 }
 
@@ -241,8 +196,7 @@ mod tests {
     fn every_verdict_is_known_by_its_code() {
         for reason in Reason::ALL {
             assert_eq!(verdict_of(reason.code()), Some(Verdict::Blocked(reason)));
-            assert!(words_of(reason.code()).is_some());
         }
-        assert!(words_of("not-hosted").is_some() && words_of("of-tomorrow").is_none());
+        assert!(verdict_of("of-tomorrow").is_none());
     }
 }

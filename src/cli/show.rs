@@ -88,6 +88,12 @@ impl Show {
         writeln!(out)
     }
 
+    /// One JSON document on one line, for a stream of them (NDJSON).
+    pub fn json_line(&self, out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut *out, value)?;
+        writeln!(out)
+    }
+
     /// Why a verb could not be carried out: JSON on standard output, words on standard error.
     pub fn failure(
         &self,

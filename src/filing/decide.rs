@@ -120,6 +120,35 @@ pub fn reason_of(
     judge(facts, at, target, policy).reason
 }
 
+/// Every reason for which one record does not open the domain, in the order of DESIGN 1.3: the
+/// first one, and those that would be left if what stands before them were mended. None where it
+/// opens the domain.
+pub fn reasons_of(
+    facts: &Facts,
+    at: Instant,
+    target: Target,
+    policy: &FilingPolicy,
+) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    let mut left = *facts;
+    while let Some(reason) = reason_of(&left, at, target, policy) {
+        reasons.push(reason);
+        match reason {
+            Reason::Restricted => (left.restricted, left.blacklisted) = (false, false),
+            Reason::ForumNoPreapproval => left.bbs_preapproval = true,
+            Reason::ForumIndividual | Reason::ForumProvince => left.site = SiteKind::Web,
+            // How access stands with us is asked anew with the next one; the forum stays one.
+            Reason::AccessCancelled => {
+                reasons.extend(forum_reason(&left, policy));
+                break;
+            }
+            // These exclude each other.
+            _ => break,
+        }
+    }
+    reasons
+}
+
 /// What all records together say at one instant.
 struct Weighed {
     verdict: Verdict,

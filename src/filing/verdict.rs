@@ -57,6 +57,25 @@ impl Reason {
         Reason::ForumProvince,
     ];
 
+    /// Every reason, in the order of the decision (DESIGN 1.3): a record gives the first that
+    /// holds.
+    pub const IN_ORDER: [Reason; 14] = [
+        Reason::Restricted,
+        Reason::Cancelled,
+        Reason::DomainChanged,
+        Reason::AccessCancelled,
+        Reason::ForumIndividual,
+        Reason::ForumNoPreapproval,
+        Reason::ForumProvince,
+        Reason::Rejected,
+        Reason::NoFiling,
+        Reason::UnderReview,
+        Reason::HeldElsewhere,
+        Reason::TransferRejected,
+        Reason::TransferInProgress,
+        Reason::NotSynced,
+    ];
+
     /// The reason code of DESIGN 1.2, such as `no-filing`.
     pub fn code(self) -> &'static str {
         match self {

@@ -90,9 +90,12 @@ pub struct Gate {
     pub settings: GateSettings,
     /// Notice records for A and AAAA, in message form.
     notice: [NoticeRrset; 2],
-    /// By apex, for the zones whose column says `has_scopes`.
-    scopes: HashMap<Box<[u8]>, Arc<[Scope]>>,
+    /// By apex, for the zones whose column says `has_scopes`. Shared, so that the same scopes under
+    /// other settings cost nothing.
+    scopes: Arc<ScopesByApex>,
 }
+
+type ScopesByApex = HashMap<Box<[u8]>, Arc<[Scope]>>;
 
 /// The notice addresses of one family as records in message form.
 #[derive(Clone, Debug, Default)]
@@ -113,7 +116,7 @@ impl Gate {
             NoticeRrset::of(Rtype::A, ttl, &mut ipv4.into_iter()),
             NoticeRrset::of(Rtype::AAAA, ttl, &mut ipv6.into_iter()),
         ];
-        Gate { settings, notice, scopes: HashMap::new() }
+        Gate { settings, notice, scopes: Arc::default() }
     }
 
     /// The notice records for A or AAAA; `None` for any other type, or where none is configured.
@@ -128,10 +131,11 @@ impl Gate {
 
     /// Sets the scopes of a zone, by its apex in lower case; an empty list takes them away.
     pub fn set_scopes(&mut self, apex: &[u8], scopes: Vec<Scope>) {
+        let of_zones = Arc::make_mut(&mut self.scopes);
         if scopes.is_empty() {
-            self.scopes.remove(apex);
+            of_zones.remove(apex);
         } else {
-            self.scopes.insert(apex.into(), Arc::from(scopes));
+            of_zones.insert(apex.into(), Arc::from(scopes));
         }
     }
 
@@ -142,7 +146,7 @@ impl Gate {
 
     /// The same scopes under other settings.
     pub fn with_settings(&self, settings: GateSettings) -> Gate {
-        Gate { scopes: self.scopes.clone(), ..Gate::new(settings) }
+        Gate { scopes: Arc::clone(&self.scopes), ..Gate::new(settings) }
     }
 }
 

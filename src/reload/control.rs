@@ -8,9 +8,9 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,8 +18,9 @@ use super::driver::{End, Handle, Outcome};
 use super::loader::{Loader, Shrink};
 use super::protocol::{Changes, Figure, Reply, Request, Status, ZoneState, from_line, to_line};
 use crate::answer::trace::MAX_LOGGED;
+use crate::feed::TextReader;
 use crate::filing::Instant as FilingInstant;
-use crate::wire::Name;
+use crate::wire::{Name, Rtype};
 
 /// Longest request line.
 const MAX_REQUEST: usize = 64 * 1024;
@@ -154,6 +155,8 @@ fn bind(path: &Path, access: &Access) -> Result<UnixListener, ControlError> {
 
 fn accept(listener: &UnixListener, driver: &Handle, host: &Arc<dyn Host>, stop: &AtomicBool) {
     let connections = Arc::new(AtomicUsize::new(0));
+    // Shared, so that what it knows of large files serves all who ask.
+    let texts = Arc::new(Mutex::new(TextReader::default()));
     for stream in listener.incoming() {
         if stop.load(Ordering::Relaxed) {
             return;
@@ -171,11 +174,11 @@ fn accept(listener: &UnixListener, driver: &Handle, host: &Arc<dyn Host>, stop: 
         }
         connections.fetch_add(1, Ordering::Relaxed);
         let open = Open(Arc::clone(&connections));
-        let (driver, host) = (driver.clone(), Arc::clone(host));
+        let (driver, host, texts) = (driver.clone(), Arc::clone(host), Arc::clone(&texts));
         let served =
             std::thread::Builder::new().name("control-client".to_owned()).spawn(move || {
                 let _open = open;
-                if let Err(error) = serve(stream, &driver, &*host) {
+                if let Err(error) = serve(stream, &driver, &*host, &texts) {
                     tracing::debug!(%error, "control connection ended");
                 }
             });
@@ -194,11 +197,16 @@ impl Drop for Open {
     }
 }
 
-fn serve(mut stream: UnixStream, driver: &Handle, host: &dyn Host) -> io::Result<()> {
+fn serve(
+    mut stream: UnixStream,
+    driver: &Handle,
+    host: &dyn Host,
+    texts: &Mutex<TextReader>,
+) -> io::Result<()> {
     let reply = match read_line(&mut stream)? {
         None => Reply::failure(format!("the request is longer than {MAX_REQUEST} bytes")),
         Some(line) => match from_line::<Request>(&line) {
-            Ok(request) => answer(request, driver, host),
+            Ok(request) => answer(request, driver, host, texts),
             Err(error) => Reply::failure(format!("the request cannot be read: {error}")),
         },
     };
@@ -255,7 +263,7 @@ fn read_line(stream: &mut UnixStream) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-fn answer(request: Request, driver: &Handle, host: &dyn Host) -> Reply {
+fn answer(request: Request, driver: &Handle, host: &dyn Host, texts: &Mutex<TextReader>) -> Reply {
     match request {
         Request::Status => Reply {
             ok: true,
@@ -273,10 +281,10 @@ fn answer(request: Request, driver: &Handle, host: &dyn Host) -> Reply {
             let ok = zone.state == ZoneState::Served && zone.refused.is_none();
             Reply { ok, zone: Some(zone), ..Reply::success("looked up") }
         }),
-        Request::Explain { name } => ask(driver, &name, |loader, name, now| {
-            let explained = loader.explain(name, now);
-            Reply { ok: explained.open, explained: Some(explained), ..Reply::success("looked up") }
-        }),
+        Request::Explain { name, rtype } => match Rtype::parse(rtype.as_bytes()) {
+            Some(rtype) => explain(driver, &name, rtype, texts),
+            None => Reply::failure(format!("{rtype:?} is not a record type")),
+        },
         Request::Trace { minutes, .. } if minutes > MAX_TRACE_MINUTES => {
             Reply::failure(format!("a trace takes no more than {MAX_TRACE_MINUTES} minutes"))
         }
@@ -310,22 +318,40 @@ fn with_refused(driver: &Handle) -> Reply {
     Reply::default().with_faults(&record.zones_refused).with_faults(&record.filings_refused)
 }
 
+/// What stands in the filing files is read here, and not by the reload thread.
+fn explain(driver: &Handle, name: &str, rtype: Rtype, texts: &Mutex<TextReader>) -> Reply {
+    let draft = try_ask(driver, name, move |loader, name, now| loader.explain(name, rtype, now));
+    draft.map_or_else(Reply::failure, |draft| {
+        // Whoever panicked left at worst a line that is looked for again.
+        let mut texts = texts.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = draft.finish(&mut texts);
+        Reply { ok: told.open, explained: Some(Box::new(told)), ..Reply::success("looked up") }
+    })
+}
+
 /// Asks the reload thread about a name, in lower case.
 fn ask(
     driver: &Handle,
     name: &str,
     ask: impl FnOnce(&mut dyn Loader, &Name, FilingInstant) -> Reply + Send + 'static,
 ) -> Reply {
-    let name: Name = match name.parse() {
-        Ok(name) => name,
-        Err(error) => return Reply::failure(format!("{name:?} is not a domain name: {error}")),
-    };
+    try_ask(driver, name, ask).unwrap_or_else(Reply::failure)
+}
+
+/// An error is a sentence for people.
+fn try_ask<T: Send + 'static>(
+    driver: &Handle,
+    name: &str,
+    ask: impl FnOnce(&mut dyn Loader, &Name, FilingInstant) -> T + Send + 'static,
+) -> Result<T, String> {
+    let parsed = name.parse::<Name>();
+    let name = parsed.map_err(|error| format!("{name:?} is not a domain name: {error}"))?;
     let answer = driver.ask(move |loader, now| ask(loader, &name.to_lowercase(), now));
-    answer.recv_timeout(PATIENCE).unwrap_or_else(|error| {
-        Reply::failure(match error {
-            RecvTimeoutError::Timeout => "a long reload is under way; ask again after it",
-            RecvTimeoutError::Disconnected => "the server is stopping, or failed, see its log",
-        })
+    answer.recv_timeout(PATIENCE).map_err(|error| match error {
+        RecvTimeoutError::Timeout => "a long reload is under way; ask again after it".to_owned(),
+        RecvTimeoutError::Disconnected => {
+            "the server is stopping, or failed, see its log".to_owned()
+        }
     })
 }
 

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use super::protocol::{Explained, ZoneStatus};
+use super::protocol::ZoneStatus;
 use super::scope::{Closed, Scope};
 use super::watch::Watched;
 use super::writers::Writers;
+use crate::explain::Draft;
 use crate::fault::Fault;
 use crate::feed::{AskedRecord, FoundRecord};
 use crate::filing::Instant;
-use crate::wire::Name;
+use crate::wire::{Name, Rtype};
 
 /// Reads what changed, builds aside and swaps in. Called by one thread only, one call at a time;
 /// queries go on meanwhile.
@@ -62,8 +63,8 @@ pub trait Loader: Send {
     /// What is known of a zone of this origin, in lower case.
     fn zone_status(&self, origin: &Name) -> ZoneStatus;
 
-    /// The verdict for a name, and the records that it comes from.
-    fn explain(&self, name: &Name, now: Instant) -> Explained;
+    /// Everything that is told of a name, in lower case, to who asks for that type. Reads no file.
+    fn explain(&self, name: &Name, rtype: Rtype, now: Instant) -> Draft;
 
     /// Has the decisions about a domain logged for so many minutes. An error is a sentence for
     /// people.

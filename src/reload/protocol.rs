@@ -15,7 +15,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::loader::Taken;
+use crate::explain::Explanation;
 use crate::fault::{Fault, Severity};
+use crate::wire::Rtype;
 
 /// Longest line that either side reads, in bytes; a longer one ends the connection.
 pub const MAX_LINE: usize = 16 * 1024 * 1024;
@@ -46,10 +48,13 @@ pub enum Request {
         /// Its origin, in master file form.
         name: String,
     },
-    /// The verdict for a name, and the records that it comes from.
+    /// Everything that is told of a name.
     Explain {
         /// The name, in master file form.
         name: String,
+        /// The record type that a client asks for.
+        #[serde(default = "address", rename = "type")]
+        rtype: String,
     },
     /// Log so much from now on, until the server ends.
     LogLevel {
@@ -63,6 +68,10 @@ pub enum Request {
         /// For how long.
         minutes: u32,
     },
+}
+
+fn address() -> String {
+    Rtype::A.to_string()
 }
 
 /// The server's one answer.
@@ -92,7 +101,7 @@ pub struct Reply {
     pub zone: Option<ZoneStatus>,
     /// The answer to [`Request::Explain`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub explained: Option<Explained>,
+    pub explained: Option<Box<Explanation>>,
 }
 
 /// What one reload changed.
@@ -257,52 +266,6 @@ pub enum ZoneState {
     /// There is none of this origin: REFUSED, unless a zone above it has the name.
     #[default]
     Unknown,
-}
-
-/// The verdict for a name, and where it comes from. Instants are RFC 3339 in UTC.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Explained {
-    /// The name, in lower case.
-    pub name: String,
-    /// The instant that was decided at.
-    pub at: String,
-    /// Whether its website can be reached.
-    pub open: bool,
-    /// `open`, `exempt`, `not-required`, `not-hosted`, or the reason code.
-    pub verdict: String,
-    /// Since when that holds, where the filing tells.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub since: Option<String>,
-    /// When it changes by itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_change: Option<String>,
-    /// The site domain that the filings are looked up by.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub site_domain: Option<String>,
-    /// The origin of the zone that answers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub zone: Option<String>,
-    /// That zone's file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file: Option<PathBuf>,
-    /// The filing records in force for the name.
-    pub records: Vec<RecordPlace>,
-}
-
-/// A filing record, and what it says on its own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct RecordPlace {
-    /// Its file.
-    pub file: PathBuf,
-    /// Its line there, from 1.
-    pub line: u32,
-    /// The name that it covers, where that is not the site domain.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub covers: Option<String>,
-    /// The reason for which it does not open the domain; `open` where it does.
-    pub reason: String,
 }
 
 /// A [`Fault`] that can be read back.

@@ -14,13 +14,14 @@ use hashbrown::HashTable;
 
 use super::hold;
 use super::loader::{Loader, Shrink, Taken};
-use super::protocol::{Explained, ZoneStatus};
+use super::protocol::ZoneStatus;
 use super::read_zones::{Loaded, read_zones};
 use super::scope::{Closed, Scope};
 use super::watch::Watched;
 use super::writers::Writers;
 use super::zone_files::{ZoneFile, ZoneFiles};
 use crate::answer::{Identity, Trace};
+use crate::explain::Draft;
 use crate::fault::{Fault, Severity};
 use crate::feed::{
     self, AskedRecord, Changed, Feed, FeedSettings, FilingStore, FoundRecord, Hint, Moment, SiteKey,
@@ -31,7 +32,7 @@ use crate::gate::{Gate, GateSettings};
 use crate::region::Regions;
 use crate::state::verdicts::{Judged, Rules, plain_text};
 use crate::state::{Phase, Shared, State};
-use crate::wire::Name;
+use crate::wire::{Name, Rtype};
 use crate::zone::{AddressClass, Builder, Column, Zone, ZoneId, ZoneSet};
 
 /// Domains whose decisions may be logged at a time.
@@ -592,8 +593,8 @@ impl Loader for Rebuild {
         self.zone_status_of(origin)
     }
 
-    fn explain(&self, name: &Name, now: Instant) -> Explained {
-        self.explained(name, now)
+    fn explain(&self, name: &Name, rtype: Rtype, now: Instant) -> Draft {
+        self.explained(name, rtype, now)
     }
 
     fn trace(&mut self, name: &Name, minutes: u32, now: Instant) -> Result<(), String> {

@@ -2,65 +2,121 @@
 
 use std::io::{self, Write};
 
-use super::{Explanation, RecordTold};
+use clap::builder::styling::Style;
+
+use crate::cli::operate::both_zones;
 use crate::cli::show::{ERROR, GOOD, PLACE, Show, WARNING};
+use crate::explain::{Explanation, GateTold, HopTold, RecordTold, WordsTold};
+use crate::fault::Visible;
 
 /// Width of the column of labels.
 const LABEL: usize = 13;
 
 pub(super) fn write(told: &Explanation, show: &Show, out: &mut dyn Write) -> io::Result<()> {
-    let style = match (told.open, told.not_pointed_here) {
+    let paint = |style, text: &str| show.colour.paint(style, text);
+    line(out, "name", &format!("{} {}", paint(PLACE, &told.name), told.rtype))?;
+    line(out, "verdict", &paint(style_of(told), &verdict(told)))?;
+    if told.not_pointed_here {
+        line(out, "", &paint(WARNING, "not-pointed-here"))?;
+    }
+    words(&told.words, out)?;
+    if told.reasons.len() > 1 {
+        write_reasons(told, show, out)?;
+    }
+    for (label, instant) in [("since", &told.since), ("next change", &told.next_change)] {
+        if let Some(instant) = instant {
+            line(out, label, &both_zones(instant))?;
+        }
+    }
+    line(out, "as of", &both_zones(&told.at))?;
+    if let Some(site) = &told.site_domain {
+        line(out, "site domain", &visible(site))?;
+    }
+    if let Some(zone) = &told.zone {
+        line(out, "zone", &format!("{} from {}", zone.apex, visible(&zone.file)))?;
+        line(out, "", &zone.place)?;
+        if let Some(fault) = &zone.refused {
+            line(out, "refused", &paint(WARNING, fault))?;
+        }
+    }
+    let path = if told.path.len() > 1 { told.path.as_slice() } else { &[] };
+    column(out, "path", path.iter().map(|hop| hop_line(hop, show)))?;
+    let addresses = told
+        .addresses
+        .iter()
+        .map(|it| format!("{} {}: {} ({})", it.owner, it.address, it.region, it.decided_by));
+    column(out, "addresses", addresses)?;
+    if told.records.is_empty() {
+        line(out, "records", "none")?;
+    }
+    for (index, record) in told.records.iter().enumerate() {
+        write_record(record, if index == 0 { "records" } else { "" }, show, out)?;
+    }
+    write_answer(told, show, out)
+}
+
+fn line(out: &mut dyn Write, label: &str, text: &str) -> io::Result<()> {
+    writeln!(out, "{label:LABEL$}{text}")
+}
+
+/// Lines under one label, which stands before the first.
+fn column(out: &mut dyn Write, label: &str, lines: impl Iterator<Item = String>) -> io::Result<()> {
+    for (index, text) in lines.enumerate() {
+        line(out, if index == 0 { label } else { "" }, &text)?;
+    }
+    Ok(())
+}
+
+fn words(words: &WordsTold, out: &mut dyn Write) -> io::Result<()> {
+    line(out, "", &words.zh)?;
+    line(out, "", &words.en)?;
+    line(out, "to do", &words.zh_remedy)?;
+    line(out, "", &words.en_remedy)
+}
+
+fn style_of(told: &Explanation) -> Style {
+    match (told.open, told.not_pointed_here) {
         (false, _) => ERROR,
         (true, true) => WARNING,
         (true, false) => GOOD,
-    };
-    let state = match (told.open, told.verdict) {
-        (true, "open") => "open".to_owned(),
-        (true, code) => format!("open ({code})"),
-        (false, code) => format!("blocked ({code})"),
-    };
-    let mut line = |label: &str, text: &str| writeln!(out, "{label:LABEL$}{text}");
-    line("name", &format!("{} {}", show.colour.paint(PLACE, &told.name), told.rtype))?;
-    line("verdict", &show.colour.paint(style, &state))?;
-    if told.not_pointed_here {
-        line("", &show.colour.paint(WARNING, "not-pointed-here"))?;
     }
-    if let Some(error) = told.answer.extended_error.as_deref().filter(|_| told.open) {
-        let text = format!("but the answer leads to a name that is blocked: {error}");
-        line("", &show.colour.paint(WARNING, &text))?;
+}
+
+fn verdict(told: &Explanation) -> String {
+    let code = &told.verdict;
+    match (&told.blocked_at, code.as_str()) {
+        (Some(name), _) => format!("blocked ({code}): it leads to {name}, which is blocked"),
+        (None, "open") => "open".to_owned(),
+        (None, "not-hosted") => "not hosted here (not-hosted)".to_owned(),
+        (None, "not-ready") => "not ready: queries get SERVFAIL (not-ready)".to_owned(),
+        (None, _) if told.open => format!("open ({code})"),
+        (None, _) => format!("blocked ({code})"),
     }
-    line("", told.words.zh)?;
-    line("", told.words.en)?;
-    line("to do", told.words.zh_remedy)?;
-    line("", told.words.en_remedy)?;
-    if let Some(since) = &told.since {
-        line("since", since)?;
-    }
-    if let Some(next) = &told.next_change {
-        line("next change", next)?;
-    }
-    line("as of", &told.at)?;
-    if let Some(site) = &told.site_domain {
-        line("site domain", site)?;
-    }
-    if let Some(zone) = &told.zone {
-        line("zone", &format!("{} from {}", zone.apex, zone.file.display()))?;
-        line("", &zone.place)?;
-    }
-    for (index, address) in told.addresses.iter().enumerate() {
-        let label = if index == 0 { "addresses" } else { "" };
-        let place = format!("{} {}", address.owner, address.address);
-        line(label, &format!("{place}: {} ({})", address.region, address.decided_by))?;
-    }
-    match told.records.as_slice() {
-        [] => line("records", "none")?,
-        records => {
-            for (index, record) in records.iter().enumerate() {
-                write_record(record, if index == 0 { "records" } else { "" }, show, out)?;
+}
+
+/// Every reason that holds; what to do about the one that the verdict shows stands above.
+fn write_reasons(told: &Explanation, show: &Show, out: &mut dyn Write) -> io::Result<()> {
+    for (index, reason) in told.reasons.iter().enumerate() {
+        let label = if index == 0 { "reasons" } else { "" };
+        line(out, label, &show.colour.paint(ERROR, &reason.code))?;
+        if reason.code != told.verdict {
+            let WordsTold { zh, zh_remedy, en, en_remedy } = &reason.words;
+            for text in [zh, en, zh_remedy, en_remedy] {
+                line(out, "", &format!("  {text}"))?;
             }
         }
     }
-    write_answer(told, out)
+    Ok(())
+}
+
+fn hop_line(hop: &HopTold, show: &Show) -> String {
+    let HopTold { name, verdict, open, place, zone } = hop;
+    let (style, verdict) = match (zone.is_some(), open) {
+        (false, _) => return format!("{name} {place}"),
+        (true, true) => (GOOD, verdict.clone()),
+        (true, false) => (ERROR, format!("blocked ({verdict})")),
+    };
+    format!("{name} {}: {place}", show.colour.paint(style, &verdict))
 }
 
 fn write_record(
@@ -69,27 +125,41 @@ fn write_record(
     show: &Show,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let style = if record.reason == "open" { GOOD } else { WARNING };
-    let place = format!("{}:{}", record.file.display(), record.line);
-    let reason = show.colour.paint(style, record.reason);
-    writeln!(out, "{label:LABEL$}{} {reason}", show.colour.paint(PLACE, &place))?;
-    writeln!(out, "{:LABEL$}  {}", "", record.words.en)?;
+    let (style, reasons) = match record.reasons.is_empty() {
+        true => (GOOD, record.reason.clone()),
+        false => (WARNING, record.reasons.join(", ")),
+    };
+    let place = format!("{}:{}", visible(&record.file), record.line);
+    let reasons = show.colour.paint(style, &reasons);
+    line(out, label, &format!("{} {reasons}", show.colour.paint(PLACE, &place)))?;
+    line(out, "", &format!("  {}", record.words.en))?;
     if let Some(covers) = &record.covers {
-        writeln!(out, "{:LABEL$}  covers {covers} and what is below", "")?;
+        line(out, "", &format!("  covers {} and what is below", visible(covers)))?;
     }
-    let fields: Vec<String> =
-        record.fields.iter().map(|(field, text)| format!("{field}={text}")).collect();
-    writeln!(out, "{:LABEL$}  {}", "", fields.join(" "))
+    let fields = record.fields.iter().map(|(field, text)| format!("{field}={}", visible(text)));
+    line(out, "", &format!("  {}", fields.collect::<Vec<_>>().join(" ")))
 }
 
-fn write_answer(told: &Explanation, out: &mut dyn Write) -> io::Result<()> {
+fn write_answer(told: &Explanation, show: &Show, out: &mut dyn Write) -> io::Result<()> {
     let answer = &told.answer;
-    writeln!(out, "{:LABEL$}{}, flags: {}", "answer", answer.status, answer.flags)?;
+    line(out, "answer", &format!("{}, flags: {}", answer.status, answer.flags))?;
     if let Some(error) = &answer.extended_error {
-        writeln!(out, "{:LABEL$}extended error {error}", "")?;
+        line(out, "", &format!("extended error {error}"))?;
     }
-    for record in answer.answer.iter().chain(&answer.authority) {
-        writeln!(out, "{:LABEL$}{record}", "")?;
+    match answer.gate {
+        Some(GateTold::Observed) => {
+            let text = "gate.mode is \"observe\": the real data is answered";
+            line(out, "", &show.colour.paint(WARNING, text))?;
+        }
+        Some(GateTold::Untouched) => line(out, "", "the gate leaves this answer as it is")?,
+        Some(GateTold::Changed) | None => {}
     }
-    Ok(())
+    column(out, "", answer.answer.iter().cloned())?;
+    column(out, "authority", answer.authority.iter().cloned())?;
+    column(out, "additional", answer.additional.iter().cloned())
+}
+
+/// A text of a file, which may hold anything.
+fn visible(text: &str) -> String {
+    Visible(text).to_string()
 }

@@ -676,4 +676,14 @@ proptest! {
         prop_assert_eq!(decision.verdict.is_open() && !facts.is_empty(), reasons.contains(&None) && !restricted);
         prop_assert!(decision.since.is_none_or(|since| since <= at));
     }
+    #[test]
+    fn the_reasons_of_a_record_begin_with_its_first_and_follow_the_order(
+        facts in any_facts(), at in -60i64..120, target in targets(), policy in any_policy(),
+    ) {
+        let at = Instant(NOW.0 + at * DAY);
+        let reasons = reasons_of(&facts, at, target, &policy);
+        prop_assert_eq!(reasons.first().copied(), reason_of(&facts, at, target, &policy));
+        let rank = |reason: &Reason| Reason::IN_ORDER.iter().position(|other| other == reason);
+        prop_assert!(reasons.is_sorted_by(|a, b| rank(a) < rank(b)), "{reasons:?}");
+    }
 }

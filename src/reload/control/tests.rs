@@ -5,14 +5,15 @@ use tempfile::TempDir;
 
 use super::super::driver::{Driver, Settings};
 use super::super::loader::Taken;
-use super::super::protocol::{Explained, ZoneStatus};
+use super::super::protocol::ZoneStatus;
 use super::super::scope::{Closed, Scope};
 use super::super::watch::Watched;
 use super::*;
+use crate::explain::Draft;
 use crate::fault::{Fault, Severity};
 use crate::feed::{AskedRecord, FoundRecord};
 use crate::filing::Instant as FilingInstant;
-use crate::wire::Name;
+use crate::wire::{Name, Rtype};
 
 struct Fixed {
     folder: PathBuf,
@@ -66,8 +67,8 @@ impl Loader for Fixed {
         ZoneStatus { name: origin.to_string(), ..ZoneStatus::default() }
     }
 
-    fn explain(&self, name: &Name, _now: FilingInstant) -> Explained {
-        Explained { name: name.to_string(), ..Explained::default() }
+    fn explain(&self, _name: &Name, _rtype: Rtype, _now: FilingInstant) -> Draft {
+        Draft::default()
     }
 
     fn trace(&mut self, _name: &Name, _minutes: u32, _now: FilingInstant) -> Result<(), String> {

@@ -10,13 +10,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
-use super::super::protocol::{Explained, ZoneStatus};
+use super::super::protocol::ZoneStatus;
 use super::super::scope::Closed;
 use super::super::watch::Watched;
 use super::super::writers::Writers;
 use super::super::zone_files::ZoneFiles;
 use super::*;
-use crate::wire::Name;
+use crate::explain::Draft;
+use crate::wire::{Name, Rtype};
 
 /// No test waits so long unless it fails.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -117,8 +118,8 @@ impl Loader for Noting {
         ZoneStatus { name: origin.to_string(), ..ZoneStatus::default() }
     }
 
-    fn explain(&self, name: &Name, _now: Instant) -> Explained {
-        Explained { name: name.to_string(), ..Explained::default() }
+    fn explain(&self, _name: &Name, _rtype: Rtype, _now: Instant) -> Draft {
+        Draft::default()
     }
 
     fn trace(&mut self, _name: &Name, _minutes: u32, _now: Instant) -> Result<(), String> {
