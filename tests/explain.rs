@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
-use common::{Ran, Record, Rr, Site, append, program, replace, zone_text};
+use common::{PATIENCE, Ran, Record, Rr, Site, append, program, replace, zone_text};
 use serde_json::Value;
 
 fn explained(site: &Site, args: &[&str]) -> (i32, Value) {
@@ -396,14 +396,17 @@ fn each_answer_comes_before_the_next_name_is_asked_and_a_reader_may_go() {
         .spawn()
         .expect("beiand starts");
     let mut stdin = child.stdin.take().expect("stdin was piped");
-    let mut stdout = BufReader::new(child.stdout.take().expect("stdout was piped"));
-    for name in ["open.example\n", "www.open.example MX\n"] {
-        stdin.write_all(name.as_bytes()).expect("it reads");
-        let mut line = String::new();
-        stdout.read_line(&mut line).expect("it answers");
-        assert!(line.contains(name.split_whitespace().next().expect("a name")), "{line}");
+    let stdout = BufReader::new(child.stdout.take().expect("stdout was piped"));
+    let (told, answers) = std::sync::mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        stdout.lines().take(2).for_each(|line| told.send(line.expect("UTF-8")).expect("read"));
+    });
+    for name in ["open.example", "www.open.example"] {
+        stdin.write_all(format!("{name}\n").as_bytes()).expect("it reads");
+        let line = answers.recv_timeout(PATIENCE).expect("an answer before the next name");
+        assert!(line.contains(name), "{line}");
     }
-    drop(stdout);
+    reader.join().expect("it has read enough, and closed the pipe");
     let _ = stdin.write_all(b"open.example\nopen.example\n");
     drop(stdin);
     let output = child.wait_with_output().expect("it ends");

@@ -130,8 +130,8 @@ fn is_decided(feed: &Feed, sites: &BTreeSet<String>) {
                 assert!(decision.next_change.is_none_or(|next| next.0 > at), "{decision:?}");
             }
         }
-        for shown in feed.records_of(site) {
-            assert!(!shown.texts.is_empty(), "line {} is not found again", shown.line);
+        for shown in feed.find_records(site) {
+            assert!(!shown.read_texts().is_empty(), "line {} is not found again", shown.line);
         }
     }
 }

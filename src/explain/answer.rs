@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
-use hickory_proto::rr::{Name as ProtoName, Record};
+use hickory_proto::rr::{Name as ProtoName, RData, Record};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 
 use super::{AnswerTold, GateTold};
@@ -46,6 +46,24 @@ pub fn name_of(name: &ProtoName) -> Option<Name> {
 }
 
 impl Asked {
+    /// The name asked for, in lower case, and each that the answer's aliases lead it to.
+    pub fn hops(&self, name: &Name) -> Vec<Name> {
+        let mut hops = vec![name.clone()];
+        while let Some(last) = hops.last() {
+            let next = self.message.answers.iter().find_map(|record| match &record.data {
+                RData::CNAME(target) if name_of(&record.name).as_ref() == Some(last) => {
+                    name_of(&target.0)
+                }
+                _ => None,
+            });
+            match next {
+                Some(next) if !hops.contains(&next) => hops.push(next),
+                _ => break,
+            }
+        }
+        hops
+    }
+
     /// The reply as `dig` shows it, from a gate in that mode.
     pub(super) fn told(&self, mode: Mode, verdict: Gated) -> AnswerTold {
         let Message { metadata, answers, authorities, additionals, .. } = &self.message;

@@ -38,7 +38,7 @@ impl Way {
             for rtype in [Rtype::A, Rtype::AAAA, Rtype::HTTPS, Rtype::SVCB] {
                 let Some(asked) = ask(observing, &name, rtype, now) else { continue };
                 if way.hops.is_empty() {
-                    way.hops = hops(&name, &asked.message);
+                    way.hops = asked.hops(&name);
                     way.meet(&way.hops.clone());
                 }
                 if name == way.hops[0] && matches!(rtype, Rtype::A | Rtype::AAAA) {
@@ -98,22 +98,4 @@ fn hints(service: &SVCB) -> impl Iterator<Item = IpAddr> + '_ {
         SvcParamValue::Ipv6Hint(hint) => hint.0.iter().map(|it| IpAddr::V6(it.0)).collect(),
         _ => Vec::new(),
     })
-}
-
-/// A name, and where the aliases of an answer lead it.
-fn hops(name: &Name, message: &Message) -> Vec<Name> {
-    let mut hops = vec![name.clone()];
-    while let Some(last) = hops.last() {
-        let next = message.answers.iter().find_map(|record| match &record.data {
-            RData::CNAME(target) if name_of(&record.name).as_ref() == Some(last) => {
-                name_of(&target.0)
-            }
-            _ => None,
-        });
-        match next {
-            Some(next) if !hops.contains(&next) => hops.push(next),
-            _ => break,
-        }
-    }
-    hops
 }

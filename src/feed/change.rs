@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::read::Texts;
 use super::store::{SiteKey, covers};
 use crate::fault::Fault;
 use crate::filing::Facts;
@@ -189,19 +188,4 @@ impl FoundRecord {
     pub fn covers_name(&self, name: &str) -> bool {
         covers(self.covers.as_deref(), name)
     }
-}
-
-/// One record, with its texts, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShownRecord {
-    /// The file.
-    pub file: PathBuf,
-    /// Its line there.
-    pub line: u32,
-    /// The name that the record covers, where that is not the site domain.
-    pub covers: Option<String>,
-    /// The fields that aren't empty, as they stand in the file; none if it has changed since.
-    pub texts: Texts,
-    /// What a decision needs of it.
-    pub facts: Facts,
 }

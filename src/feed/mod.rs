@@ -42,7 +42,7 @@ mod tests;
 
 pub use change::{
     AskedRecord, Changed, EMPTY_REST, FeedChange, FeedSettings, FeedStats, FoundRecord, Hint,
-    Moment, OPEN_REST, Scope, ShownRecord, Shrink, WaitingShrink, Writers, Written,
+    Moment, OPEN_REST, Scope, Shrink, WaitingShrink, Writers, Written,
 };
 pub use convert::{ConvertError, Converted, FileFormat, convert};
 pub use read::{Texts, each_record};

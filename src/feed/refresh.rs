@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::change::{
-    Changed, FeedChange, FeedSettings, FeedStats, FoundRecord, Hint, Moment, Scope, ShownRecord,
-    Shrink, WaitingShrink, Writers, Written,
+    Changed, FeedChange, FeedSettings, FeedStats, FoundRecord, Hint, Moment, Scope, Shrink,
+    WaitingShrink, Writers, Written,
 };
 use super::files::{Folder, HOLD, Hold};
 use super::look::{Look, Looker, Reconsider, RestsOn, Source, Taken, Version, Waiting, Writer};
@@ -180,16 +180,6 @@ impl Feed {
             });
         }
         names
-    }
-
-    /// The same with their texts, which are read from the files again.
-    pub fn records_of(&self, site_domain: &str) -> Vec<ShownRecord> {
-        let with_texts = |record: FoundRecord| {
-            let texts = record.read_texts();
-            let FoundRecord { file, line, covers, facts } = record;
-            ShownRecord { file, line, covers, texts, facts }
-        };
-        self.find_records(site_domain).into_iter().map(with_texts).collect()
     }
 
     fn looker(&self, now: Moment) -> Looker<'_> {

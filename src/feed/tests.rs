@@ -148,7 +148,7 @@ fn a_fifo_in_the_place_of_a_file_keeps_nobody_waiting() {
     let name = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).expect("a path");
     // SAFETY: the name is a C string, and lives until the call returns.
     assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
-    assert!(world.feed.records_of("a.cn")[0].texts.is_empty());
+    assert!(world.feed.find_records("a.cn")[0].read_texts().is_empty());
     assert!(super::each_record(&path, &mut |_, _| {}).is_err());
 }
 
@@ -178,10 +178,10 @@ fn csv_comes_with_any_column_order_quotes_byte_order_mark_and_line_ends() {
     let unknown: Vec<_> = world.opened.faults.iter().filter(|f| f.line == 0).collect();
     assert_eq!(unknown.len(), 1, "{:?}", world.opened.faults);
     assert!(unknown[0].problem.contains("colour"));
-    let shown = world.feed.records_of("a.cn");
+    let shown = world.feed.find_records("a.cn");
     assert_eq!(shown[0].line, 2);
-    assert_eq!(shown[0].texts[&Field::Remark], "two\r\nlines, \"quoted\"");
-    assert_eq!(world.feed.records_of("xn--fsqu00a.xn--fiqs8s")[0].line, 5);
+    assert_eq!(shown[0].read_texts()[&Field::Remark], "two\r\nlines, \"quoted\"");
+    assert_eq!(world.feed.find_records("xn--fsqu00a.xn--fiqs8s")[0].line, 5);
 }
 
 #[test]
@@ -195,9 +195,9 @@ fn ndjson_takes_scalars_and_escapes_and_tells_unknown_keys_once() {
     let unknown = world.opened.faults.iter().filter(|f| f.problem.contains("unknown")).count();
     assert_eq!(unknown, 1);
     assert!(world.facts("a.cn")[0].restricted);
-    assert_eq!(world.feed.records_of("b.cn")[0].texts[&Field::Remark], "人 \"q\"");
+    assert_eq!(world.feed.find_records("b.cn")[0].read_texts()[&Field::Remark], "人 \"q\"");
     assert!(world.facts("c.cn")[0].bbs_preapproval);
-    assert_eq!(world.feed.records_of("c.cn")[0].line, 4);
+    assert_eq!(world.feed.find_records("c.cn")[0].line, 4);
 }
 
 #[test]
@@ -289,9 +289,9 @@ fn a_reply_of_the_ministry_proves_filings_but_no_provider_and_no_date() {
     assert!(!facts.restricted && !facts.individual);
     let limited = world.facts("limited.cn")[0];
     assert!(limited.restricted && limited.individual);
-    let shown = &world.feed.records_of("limited.cn")[0];
+    let shown = &world.feed.find_records("limited.cn")[0];
     assert_eq!(shown.line, 5);
-    assert_eq!(shown.texts[&Field::UpdatedAt], "2025-10-09T16:00:40+08:00");
+    assert_eq!(shown.read_texts()[&Field::UpdatedAt], "2025-10-09T16:00:40+08:00");
 }
 
 #[test]
@@ -353,8 +353,8 @@ fn later_files_and_lines_win_and_the_earlier_come_back() {
     world.replace("20.csv", &format!("{HEADER}{}", row("b.cn", 2)));
     assert_eq!(world.refresh().changed, domains(&["a.cn"]));
     assert!(!restricted(&world), "the earlier file's line is back");
-    assert_eq!(world.feed.records_of("a.cn")[0].file, world.path("10.csv"));
-    assert_eq!(world.feed.records_of("a.cn")[0].line, 3);
+    assert_eq!(world.feed.find_records("a.cn")[0].file, world.path("10.csv"));
+    assert_eq!(world.feed.find_records("a.cn")[0].line, 3);
 }
 
 #[test]
@@ -396,7 +396,7 @@ fn a_change_of_domain_speaks_of_both_domains() {
     let new = world.facts("new.cn");
     assert_eq!(new.iter().map(|facts| facts.role).collect::<Vec<_>>(), [Role::NewDomain]);
     assert_ne!(new[0].key, world.facts("old.cn")[0].key);
-    assert_eq!(world.feed.records_of("new.cn")[0].texts[&Field::Domain], "old.cn");
+    assert_eq!(world.feed.find_records("new.cn")[0].read_texts()[&Field::Domain], "old.cn");
 
     // A later file without the change takes the new domain's facts away, too.
     world.write("b.ndjson", &super::tests::object("old.cn", 1));
@@ -500,7 +500,7 @@ fn an_append_is_taken_by_whole_lines() {
     assert!(change.look_again.is_some());
     world.append("a.csv", rest);
     assert_eq!(world.refresh().changed, domains(&["new.cn"]));
-    assert_eq!(world.feed.records_of("new.cn")[0].line, 8);
+    assert_eq!(world.feed.find_records("new.cn")[0].line, 8);
 }
 
 #[test]
@@ -517,7 +517,7 @@ fn a_csv_line_without_line_end_counts_when_the_writer_is_done() {
     world.append("a.csv", &format!("\n{}", row("d.cn", 4).trim_end()));
     assert_eq!(world.refresh().stats.records, 3);
     assert_eq!(world.refresh_later().stats.records, 4);
-    assert_eq!(world.feed.records_of("d.cn")[0].line, 5);
+    assert_eq!(world.feed.find_records("d.cn")[0].line, 5);
 }
 
 #[test]
@@ -716,7 +716,7 @@ fn records_that_move_to_another_file_are_no_loss() {
     fs::rename(world.path("a.csv"), world.path("b.csv")).expect("renamed");
     let change = world.refresh();
     assert_eq!((change.stats.records, change.waiting_shrink), (5, None));
-    assert_eq!(world.feed.records_of("d0.cn")[0].file, world.path("b.csv"));
+    assert_eq!(world.feed.find_records("d0.cn")[0].file, world.path("b.csv"));
 
     // Seen one after the other.
     fs::remove_file(world.path("b.csv")).expect("removed");
@@ -724,7 +724,7 @@ fn records_that_move_to_another_file_are_no_loss() {
     world.write("c.csv", &text);
     let change = world.refresh();
     assert_eq!((change.stats.records, change.waiting_shrink), (5, None));
-    assert_eq!(world.feed.records_of("d0.cn")[0].file, world.path("c.csv"));
+    assert_eq!(world.feed.find_records("d0.cn")[0].file, world.path("c.csv"));
 }
 
 #[test]
@@ -804,13 +804,13 @@ fn a_file_of_many_portions_is_read_like_a_small_one() {
     let mut world = World::with(&[("a.csv", &text)]);
     assert_eq!(world.opened.stats.records, count as usize);
     for line in [2, 30_000, 60_001] {
-        let shown = world.feed.records_of(&format!("d{}.cn", line - 2));
+        let shown = world.feed.find_records(&format!("d{}.cn", line - 2));
         assert_eq!(shown[0].line, line);
-        assert_eq!(shown[0].texts[&Field::Domain], format!("d{}.cn", line - 2));
+        assert_eq!(shown[0].read_texts()[&Field::Domain], format!("d{}.cn", line - 2));
     }
     world.append("a.csv", &row("new.cn", 1));
     assert_eq!(world.refresh().changed, domains(&["new.cn"]));
-    assert_eq!(world.feed.records_of("new.cn")[0].line, 60_002);
+    assert_eq!(world.feed.find_records("new.cn")[0].line, 60_002);
 
     // The same key on many lines: the last one wins, whichever thread reads it.
     let many: String = (0..60_000)
@@ -820,7 +820,7 @@ fn a_file_of_many_portions_is_read_like_a_small_one() {
     world.refresh_with(&[], Shrink::Accept);
     assert_eq!(world.feed.store().len(), 1);
     assert!(world.facts("same.cn")[0].restricted);
-    assert_eq!(world.feed.records_of("same.cn")[0].line, 60_001);
+    assert_eq!(world.feed.find_records("same.cn")[0].line, 60_001);
 }
 
 #[test]
@@ -975,8 +975,8 @@ fn facts_by_site(feed: &Feed) -> Vec<Vec<Facts>> {
 fn everything(feed: &Feed) -> (usize, Vec<String>) {
     let mut all = Vec::new();
     for site in SITES {
-        for shown in feed.records_of(site) {
-            all.push(format!("{site} {shown:?}"));
+        for shown in feed.find_records(site) {
+            all.push(format!("{site} {shown:?} {:?}", shown.read_texts()));
         }
     }
     all.sort();

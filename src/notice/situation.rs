@@ -1,15 +1,13 @@
 //! How a name stands. The answer core is asked as a resolver would ask it, so that the page and the
 //! DNS answer cannot disagree; the rest is read from what the state holds beside the zone.
 
-use hickory_proto::op::Message;
 use hickory_proto::rr::RData;
-use hickory_proto::serialize::binary::BinEncodable;
 
-use crate::answer::{Context, MAX_MESSAGE, Outcome, Phase, State, Transport, answer};
+use crate::answer::{Phase, State};
+use crate::explain::answer::{Asked, ask};
 use crate::filing::decide::Target;
 use crate::filing::{Instant, Reason, Verdict, site_domain};
 use crate::gate::Mode;
-use crate::gate::verdict::MAX_CHAIN;
 use crate::region::Region;
 use crate::state::verdicts::plain_text;
 use crate::wire::query::rcode;
@@ -64,24 +62,25 @@ pub(super) fn of_name(state: &State, name: &Name, now: u32) -> Situation {
     if state.phase == Phase::Loading {
         return Situation::NotReady;
     }
-    let mut has_addresses = false;
+    let mut is_pointed = false;
     for rtype in [Rtype::A, Rtype::AAAA] {
         let Some(asked) = ask(state, name, rtype, now) else { return Situation::NotReady };
-        match asked.rcode {
+        match asked.reply.rcode {
             rcode::REFUSED => return Situation::NotHosted,
             rcode::SERVFAIL => return Situation::NotReady,
             _ => {}
         }
         // Who watches only, answers with the real addresses.
-        if let Some(reason) = asked.blocked
+        if let Some(reason) = asked.reply.blocked
             && state.gate.settings.mode == Mode::Enforce
         {
-            let blocked = asked.end_of_chain(name);
-            return blocked_at(state, &blocked, Some(reason)).unwrap_or(Situation::NotReady);
+            let blocked = asked.hops(name).pop();
+            let blocked = blocked.and_then(|name| blocked_at(state, &name, Some(reason)));
+            return blocked.unwrap_or(Situation::NotReady);
         }
-        has_addresses |= asked.has_addresses();
+        is_pointed |= has_addresses(&asked);
     }
-    if has_addresses {
+    if is_pointed {
         return open_at(state, name).unwrap_or(Situation::NotHosted);
     }
     // Nobody is led here by DNS, but the owner may ask all the same.
@@ -142,52 +141,6 @@ fn site_of(name: &HashedName, apex: &[u8]) -> String {
     plain_text(site.map_or(apex, |site| &name.as_wire()[site.offset..]))
 }
 
-/// What the answer core says.
-struct Asked {
-    rcode: u16,
-    blocked: Option<Reason>,
-    message: Message,
-}
-
-impl Asked {
-    fn has_addresses(&self) -> bool {
-        self.message
-            .answers
-            .iter()
-            .any(|record| matches!(record.data, RData::A(_) | RData::AAAA(_)))
-    }
-
-    /// Where the aliases in the answer lead.
-    fn end_of_chain(&self, name: &Name) -> Name {
-        let mut end = name.clone();
-        for _ in 0..MAX_CHAIN {
-            let next = self.message.answers.iter().find_map(|record| match &record.data {
-                RData::CNAME(target) if wire(&record.name).as_ref() == Some(&end) => {
-                    wire(&target.0)
-                }
-                _ => None,
-            });
-            match next {
-                Some(next) => end = next,
-                None => break,
-            }
-        }
-        end
-    }
-}
-
-fn wire(name: &hickory_proto::rr::Name) -> Option<Name> {
-    Name::from_wire(&name.to_bytes().ok()?).map(|name| name.to_lowercase())
-}
-
-fn ask(state: &State, name: &Name, rtype: Rtype, now: u32) -> Option<Asked> {
-    const HEADER: [u8; 12] = [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    const CLASS_IN: [u8; 2] = [0, 1];
-    let query = [&HEADER[..], name.as_wire(), &rtype.0.to_be_bytes(), &CLASS_IN].concat();
-    let client = std::net::Ipv4Addr::LOCALHOST.into();
-    let context = Context { client, transport: Transport::Stream, now };
-    let mut out = vec![0; MAX_MESSAGE];
-    let Outcome::Reply(reply) = answer(state, &context, &query, &mut out) else { return None };
-    let message = Message::from_vec(out.get(..reply.len)?).ok()?;
-    Some(Asked { rcode: reply.rcode, blocked: reply.blocked, message })
+fn has_addresses(asked: &Asked) -> bool {
+    asked.message.answers.iter().any(|it| matches!(it.data, RData::A(_) | RData::AAAA(_)))
 }
