@@ -9,7 +9,7 @@
 //! | 2 | [`master`], [`region`] |
 //! | 3 | [`zone`], [`feed`] |
 //! | 4 | [`gate`] |
-//! | 5 | [`answer`] |
+//! | 5 | [`answer`], [`journal`] |
 //! | 6 | [`state`], [`explain`] |
 //! | 7 | [`reload`], [`serve`], [`notice`] |
 //! | 8 | [`config`], [`cli`] |
@@ -24,6 +24,7 @@ pub mod fault;
 pub mod feed;
 pub mod filing;
 pub mod gate;
+pub mod journal;
 pub mod master;
 pub mod monitor;
 pub mod notice;

@@ -1,9 +1,11 @@
 //! Reading and showing instants: RFC 3339 with a UTC offset that must be told.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
 use jiff::tz::{self, TimeZone};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::facts::Instant;
 
@@ -76,6 +78,20 @@ impl fmt::Display for Instant {
             Ok(instant) => write!(f, "{instant}"),
             Err(_) => f.write_str(&beyond(self.0)),
         }
+    }
+}
+
+/// As RFC 3339 in UTC.
+impl Serialize for Instant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Instant {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Instant, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        Instant::parse(&text).map_err(serde::de::Error::custom)
     }
 }
 

@@ -1,7 +1,10 @@
 //! The outcome of a decision: open, or blocked for a reason. One byte, since the zone store keeps
 //! one beside each zone.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Why a site domain is blocked (DESIGN 1.2). The codes are an interface: they stand in extended
 /// DNS errors, logs, the `_icp` TXT record and JSON.
@@ -135,6 +138,30 @@ impl Verdict {
             Verdict::Exempt => "exempt",
             Verdict::Blocked(reason) => reason.code(),
         }
+    }
+}
+
+impl Verdict {
+    /// The verdict of a code; none where this version has no such code.
+    pub fn of_code(code: &str) -> Option<Verdict> {
+        let unblocked = [Verdict::Open, Verdict::Exempt, Verdict::NotRequired];
+        let blocked = Reason::ALL.into_iter().map(Verdict::Blocked);
+        unblocked.into_iter().chain(blocked).find(|verdict| verdict.code() == code)
+    }
+}
+
+/// By its code.
+impl Serialize for Verdict {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+impl<'de> Deserialize<'de> for Verdict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Verdict, D::Error> {
+        let code = Cow::<str>::deserialize(deserializer)?;
+        Verdict::of_code(&code)
+            .ok_or_else(|| serde::de::Error::custom(format!("{code} is no verdict")))
     }
 }
 

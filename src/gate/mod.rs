@@ -15,12 +15,14 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 pub use effect::Effect;
+use serde::{Deserialize, Serialize};
 
 use crate::wire::Rtype;
 use crate::zone::Column;
 
 /// Whether blocked names are kept dark, or only counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Blocked names get the notice address.
     #[default]
