@@ -24,6 +24,7 @@ fn the_packaged_configuration_is_the_shipped_one_at_the_systems_places() {
     ] {
         assert_eq!(path, Path::new(place));
     }
+    assert_eq!(config.journal.path.as_deref(), Some(Path::new("/var/lib/beiand/journal")));
     let socket = config.control.socket.as_deref();
     assert_eq!(socket, Some(Path::new("/run/beiand/beiand.sock")));
     // Nothing of the example is left that would answer for somebody.

@@ -47,6 +47,9 @@ a master file (RFC 1035) for each zone, below the folder that [zones] path names
 *.csv, *.ndjson, *.json
 filing records, in the folder that [filings] path names
 .TP
+decisions-*.ndjson
+the journal of decisions, in the folder that [journal] path names
+.TP
 \&.hold
 while a file of this name stands in a watched folder, nothing from that folder is taken in
 "#;

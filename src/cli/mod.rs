@@ -24,6 +24,7 @@ pub mod check;
 pub mod control;
 pub mod explain;
 pub mod filings;
+pub mod journal;
 pub mod limits;
 mod log_sink;
 pub mod logging;
@@ -183,6 +184,8 @@ pub enum Verb {
         #[allow(missing_docs)]
         output: Output,
     },
+    /// Show from when to when domains were dark, and why, from the journal of decisions
+    Journal(journal::JournalArguments),
     /// Check, convert, compare and count filing files
     #[command(subcommand, arg_required_else_help = true)]
     Filings(filings::FilingsVerb),
@@ -285,6 +288,7 @@ fn dispatch(arguments: &Arguments, show: &Show) -> Result<Exit, Failure> {
             operate::run(&config()?, &request, show, &mut out)
         }
         Verb::Reload { arguments, .. } => control::run(&config()?, *arguments, show, &mut out),
+        Verb::Journal(arguments) => journal::run(&config()?, arguments, show, &mut out),
         Verb::Filings(verb) => filings::run(&config()?, verb, show, &mut out),
         Verb::Zones(verb) => zones::run(&config()?, verb, show, &mut out),
         Verb::Completions { shell } => manual::completions(*shell, &mut out),
@@ -330,6 +334,7 @@ impl Verb {
             | Verb::LogLevel { output, .. }
             | Verb::Trace { output, .. }
             | Verb::Reload { output, .. } => output.json,
+            Verb::Journal(arguments) => arguments.output.json,
             Verb::Filings(verb) => verb.is_json(),
             Verb::Zones(verb) => verb.is_json(),
         };

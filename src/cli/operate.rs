@@ -11,7 +11,7 @@ use super::control::{self, show_faults};
 use super::show::{ERROR, GOOD, PLACE, Show, WARNING, count};
 use super::{Exit, Failure};
 use crate::config::Config;
-use crate::filing::{Instant, Reason, Verdict};
+use crate::filing::{Instant, Verdict};
 use crate::reload::protocol::{Figure, Reply, Request, Status, ZoneState, ZoneStatus};
 
 /// Width of the column of labels.
@@ -147,19 +147,12 @@ fn write_instants(since: Option<&str>, next: Option<&str>, out: &mut dyn Write) 
     })
 }
 
-/// The verdict of a code; none where a server of another version has more of them.
-fn verdict_of(code: &str) -> Option<Verdict> {
-    let unblocked = [Verdict::Open, Verdict::Exempt, Verdict::NotRequired];
-    let blocked = Reason::ALL.into_iter().map(Verdict::Blocked);
-    unblocked.into_iter().chain(blocked).find(|verdict| verdict.code() == code)
-}
-
 fn style_of(code: &str) -> Style {
-    if verdict_of(code).is_some_and(Verdict::is_open) { GOOD } else { ERROR }
+    if Verdict::of_code(code).is_some_and(Verdict::is_open) { GOOD } else { ERROR }
 }
 
 fn verdict_in_words(code: &str) -> String {
-    match verdict_of(code) {
+    match Verdict::of_code(code) {
         Some(Verdict::Open) => "open".to_owned(),
         Some(verdict) if verdict.is_open() => format!("open ({code})"),
         _ => format!("blocked ({code})"),
@@ -172,7 +165,7 @@ pub(super) fn both_zones(instant: &str) -> String {
 }
 
 /// `3 days 4 h`, `4 h 5 min`, `5 min 6 s`, `6 s`.
-fn in_words(seconds: u64) -> String {
+pub(super) fn in_words(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),
@@ -185,6 +178,7 @@ fn in_words(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::filing::Reason;
 
     #[test]
     fn a_time_is_told_in_its_two_greatest_units() {
@@ -195,8 +189,8 @@ mod tests {
     #[test]
     fn every_verdict_is_known_by_its_code() {
         for reason in Reason::ALL {
-            assert_eq!(verdict_of(reason.code()), Some(Verdict::Blocked(reason)));
+            assert_eq!(Verdict::of_code(reason.code()), Some(Verdict::Blocked(reason)));
         }
-        assert!(verdict_of("of-tomorrow").is_none());
+        assert!(Verdict::of_code("of-tomorrow").is_none());
     }
 }

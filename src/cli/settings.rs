@@ -6,10 +6,11 @@ use std::time::UNIX_EPOCH;
 
 use crate::answer::Identity;
 use crate::answer::cookie::CookieSecret;
-use crate::config::{Config, ExternalTargets, GateMode};
+use crate::config::{self, Config, ExternalTargets, GateMode};
 use crate::fault::{Fault, Severity};
 use crate::feed::FeedSettings;
 use crate::gate::{self, GateSettings, MailHosts};
+use crate::journal;
 use crate::region::Regions;
 use crate::reload::rebuild;
 use crate::serve::CertificateFiles;
@@ -38,7 +39,15 @@ pub fn rebuild(config: &Config, secret: CookieSecret) -> Result<rebuild::Setting
         identity: Arc::new(identity),
         config: config.file.clone(),
         files: single_files(config),
+        journal: journal(config),
     })
+}
+
+/// Where the journal of decisions is, if there is one.
+pub fn journal(config: &Config) -> Option<journal::Settings> {
+    let config::Journal { path, max_size, keep } = &config.journal;
+    let folder = path.clone()?;
+    Some(journal::Settings { folder, max_size: *max_size, keep: *keep })
 }
 
 /// The single files that the configuration names, to be watched.

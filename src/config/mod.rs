@@ -53,6 +53,8 @@ pub struct Config {
     pub notice: Notice,
     /// `[regions]`
     pub regions: Regions,
+    /// `[journal]`
+    pub journal: Journal,
     /// `[log]`
     pub log: Log,
     /// `[control]`
@@ -243,6 +245,17 @@ pub struct Regions {
     pub mmdb: Option<PathBuf>,
 }
 
+/// `[journal]`: the journal of decisions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Journal {
+    /// Its folder; `None` (default) for no journal.
+    pub path: Option<PathBuf>,
+    /// Bytes of changes after which the next file is begun. Default 64 MiB.
+    pub max_size: u64,
+    /// Files that are kept beside the one that is written to. Default 20.
+    pub keep: usize,
+}
+
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -331,6 +344,7 @@ impl Config {
             ("[quic]", self.quic != new.quic),
             ("[http3]", self.http3 != new.http3),
             ("[notice]", notice_server(self) != notice_server(new)),
+            ("[journal]", self.journal != new.journal),
             ("[log]", self.log != new.log),
             ("[control]", self.control != new.control),
             ("[metrics]", self.metrics != new.metrics),
@@ -398,6 +412,12 @@ impl Default for Filings {
             settle: Duration::from_secs(2),
             poll: Some(Duration::from_secs(5)),
         }
+    }
+}
+
+impl Default for Journal {
+    fn default() -> Journal {
+        Journal { path: None, max_size: 64 << 20, keep: 20 }
     }
 }
 

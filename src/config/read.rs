@@ -12,9 +12,9 @@ use super::values::{
     parse_page_template, parse_province, parse_socket_address,
 };
 use super::{
-    Config, Control, ExternalTargets, Filings, Gate, GateMode, Http3, Https, Log, LogFormat,
-    LogLevel, Metrics, OtherMainland, Quic, Regions, Server, Tls, TlsIdentity, TransferInProgress,
-    Zones,
+    Config, Control, ExternalTargets, Filings, Gate, GateMode, Http3, Https, Journal, Log,
+    LogFormat, LogLevel, Metrics, OtherMainland, Quic, Regions, Server, Tls, TlsIdentity,
+    TransferInProgress, Zones,
 };
 use crate::fault::Fault;
 
@@ -63,6 +63,8 @@ fn config(document: &mut Document<'_>, file: &Path) -> Config {
             ("http3", &http3.listen),
         ],
     );
+    let (zones, filings) = (zones(document, folder), filings(document, folder));
+    let journal = journal(document, folder, &[&zones.path, &filings.path]);
     Config {
         file: file.to_path_buf(),
         server,
@@ -70,11 +72,12 @@ fn config(document: &mut Document<'_>, file: &Path) -> Config {
         https,
         quic,
         http3,
-        zones: zones(document, folder),
-        filings: filings(document, folder),
+        zones,
+        filings,
         gate: gate(document),
         notice,
         regions: regions(document, folder),
+        journal,
         log: log(document),
         control: control(document, folder),
         metrics,
@@ -315,6 +318,29 @@ fn regions(document: &mut Document<'_>, folder: &Path) -> Regions {
         overseas: values(Some(overseas.1)),
         mmdb: path(document, ("regions", "mmdb"), folder),
     }
+}
+
+fn journal(document: &mut Document<'_>, folder: &Path, watched: &[&PathBuf]) -> Journal {
+    let default = Journal::default();
+    let key = ("journal", "path");
+    let path = path(document, key, folder);
+    if path.as_ref().is_some_and(|path| watched.iter().any(|watched| path.starts_with(watched))) {
+        document.fault_of(
+            key,
+            Problem::new(
+                "the journal would be read as zones or filings there",
+                "name a folder of its own, as in \"journal\"",
+            ),
+        );
+    }
+    let mebibytes = |bytes: u64| bytes >> 20;
+    let max_size = document.integer(
+        ("journal", "max_size_mib"),
+        mebibytes(default.max_size),
+        1..=mebibytes(1 << 50),
+    );
+    let keep = small(document.integer(("journal", "keep"), default.keep as u64, 0..=1_000_000));
+    Journal { path, max_size: max_size << 20, keep }
 }
 
 fn log(document: &mut Document<'_>) -> Log {

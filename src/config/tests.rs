@@ -356,3 +356,14 @@ proptest::proptest! {
         let _ = Config::parse(&text, Path::new("c.toml"));
     }
 }
+
+#[test]
+fn the_journal_is_no_folder_that_is_read() {
+    let told = faults_of("[journal]\npath = \"filings/journal\"\nmax_size_mib = 0");
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert!(
+        told[0].starts_with("c.toml:2:8: error: \"filings/journal\": the journal would be read")
+    );
+    assert!(told[1].contains("write a number from 1 to"));
+    assert!(faults_of("[journal]\npath = \"filings-journal\"").is_empty());
+}

@@ -23,6 +23,7 @@ pub mod watch;
 pub mod writers;
 pub mod zone_files;
 
+mod decisions;
 mod lease;
 mod look_up;
 mod origin;

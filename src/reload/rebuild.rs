@@ -29,6 +29,7 @@ use crate::feed::{
 use crate::filing::decide::decide;
 use crate::filing::{Facts, Instant, Verdict};
 use crate::gate::{Gate, GateSettings};
+use crate::journal::{self, Cause, Journal};
 use crate::region::Regions;
 use crate::state::verdicts::{Judged, Rules, plain_text};
 use crate::state::{Phase, Shared, State};
@@ -63,6 +64,8 @@ pub struct Settings {
     pub config: PathBuf,
     /// Single files that the configuration names.
     pub files: Vec<PathBuf>,
+    /// The journal of decisions; those that the server started with hold.
+    pub journal: Option<journal::Settings>,
 }
 
 impl Settings {
@@ -100,7 +103,7 @@ pub struct Rebuild {
     pub(super) feed: Option<Feed>,
     no_filings: FilingStore,
     pub(super) zones: ZoneSet,
-    gate: Arc<Gate>,
+    pub(super) gate: Arc<Gate>,
     /// The zones whose verdicts depend on a site domain's records.
     by_site: HashTable<(SiteKey, ZoneId)>,
     /// When verdicts change by themselves. An entry may be out of date: it costs one look.
@@ -116,6 +119,9 @@ pub struct Rebuild {
     files_waiting: Vec<Fault>,
     traces: Vec<Arc<Trace>>,
     generation: u64,
+    pub(super) journal: Option<Journal>,
+    /// Of what is being taken in, for the journal.
+    pub(super) cause: Cause,
 }
 
 impl Rebuild {
@@ -125,6 +131,8 @@ impl Rebuild {
             shared,
             read_settings,
             files: ZoneFiles::new(&settings.zones, settings.settle),
+            journal: settings.journal.clone().map(Journal::new),
+            cause: Cause::Start,
             writers: Writers::default(),
             feed: None,
             no_filings: FilingStore::default(),
@@ -143,10 +151,11 @@ impl Rebuild {
         }
     }
 
-    fn publish(&mut self) {
+    fn publish(&mut self, now: Instant) {
         if !self.is_serving() {
             return;
         }
+        self.write_journal_ahead(now);
         self.generation += 1;
         self.shared.publish(State {
             phase: Phase::Serving,
@@ -157,9 +166,10 @@ impl Rebuild {
             generation: self.generation,
             traces: self.traces.clone(),
         });
+        self.settle_journal(now);
     }
 
-    fn is_serving(&self) -> bool {
+    pub(super) fn is_serving(&self) -> bool {
         self.feed.is_some() && self.has_zones
     }
 
@@ -175,6 +185,8 @@ impl Rebuild {
             self.forget_sites(before.id(), &before.zone, now);
             self.tell_verdict(before.zone.apex(), &before.column, &judged.column, taken);
         }
+        let before = before.as_ref().map(|before| (&before.zone, &before.column));
+        self.note_change(before, Some((&zone, &judged)), now);
         let apex = zone.apex().to_vec();
         self.zones.insert(zone, judged.column);
         let id = Name::from_wire(&apex).and_then(|apex| self.zones.get(&apex)).map(|e| e.id());
@@ -193,6 +205,7 @@ impl Rebuild {
             return false;
         }
         self.tell_verdict(zone.apex(), &before, &judged.column, taken);
+        self.note_change(Some((&zone, &before)), Some((&zone, &judged)), now);
         self.zones.set_column(id, judged.column);
         // A zone that was exempt till now depends on no filing yet.
         self.note_judged(id, zone.apex(), judged);
@@ -338,6 +351,7 @@ impl Rebuild {
         self.refused.remove(origin);
         let Some(entry) = self.zones.get(origin).cloned() else { return };
         self.forget_sites(entry.id(), &entry.zone, now);
+        self.note_change(Some((&entry.zone, &entry.column)), None, now);
         Arc::make_mut(&mut self.gate).set_scopes(entry.zone.apex(), Vec::new());
         self.zones.remove(origin);
         taken.zones_removed += 1;
@@ -455,6 +469,7 @@ impl Loader for Rebuild {
     }
 
     fn config(&mut self, now: Instant) -> Taken {
+        self.cause = Cause::Config;
         let ReadAgain { settings, faults } = (self.read_settings)();
         let mut taken = Taken { faults, ..Taken::default() };
         let Some(new) = settings else { return taken };
@@ -507,12 +522,13 @@ impl Loader for Rebuild {
             && self.judge_all(now, &mut taken);
         if is_changed || is_judged {
             tracing::info!("settings changed");
-            self.publish();
+            self.publish(now);
         }
         taken
     }
 
     fn filings(&mut self, scope: &Scope, closed: &[Closed], shrink: Shrink, now: Instant) -> Taken {
+        self.cause = Cause::Filings;
         let mut taken = Taken::default();
         let scope = match scope {
             Scope::All => feed::Scope::All,
@@ -539,12 +555,13 @@ impl Loader for Rebuild {
             }
         };
         if is_judged || is_first {
-            self.publish();
+            self.publish(now);
         }
         taken
     }
 
     fn zones(&mut self, scope: &Scope, closed: &[Closed], now: Instant) -> Taken {
+        self.cause = Cause::Zone;
         let mut taken = Taken::default();
         let scan = self.files.scan(scope, closed);
         taken.faults.extend(scan.faults);
@@ -560,12 +577,13 @@ impl Loader for Rebuild {
         let is_first = is_known && !std::mem::replace(&mut self.has_zones, is_known);
         let is_broken_added = taken.zones_refused > 0;
         if taken.zones_changed + taken.zones_removed > 0 || is_first || is_broken_added {
-            self.publish();
+            self.publish(now);
         }
         taken
     }
 
     fn due(&mut self, now: Instant) -> Taken {
+        self.cause = Cause::Clock;
         let mut taken = Taken::default();
         let at = seconds(now);
         let mut ids = BTreeSet::new();
@@ -576,8 +594,9 @@ impl Loader for Rebuild {
         let traces = self.traces.len();
         self.traces.retain(|trace| trace.until() > at);
         if self.judge_each(ids, now, &mut taken) || self.traces.len() < traces {
-            self.publish();
+            self.publish(now);
         }
+        self.settle_journal(now);
         taken
     }
 
@@ -607,7 +626,7 @@ impl Loader for Rebuild {
         if minutes > 0 {
             self.traces.push(Arc::new(trace));
         }
-        self.publish();
+        self.publish(now);
         Ok(())
     }
 
@@ -622,7 +641,9 @@ impl Loader for Rebuild {
     fn next_due(&self) -> Option<Instant> {
         let verdicts = self.due.first().map(|&(instant, _)| instant);
         let traces = self.traces.iter().map(|trace| trace.until()).min();
-        verdicts.into_iter().chain(traces).min().map(|instant| Instant(i64::from(instant)))
+        let journal = self.journal.as_ref().and_then(Journal::retry_at);
+        let due = verdicts.into_iter().chain(traces).min();
+        due.map(|instant| Instant(i64::from(instant))).into_iter().chain(journal).min()
     }
 }
 
