@@ -13,22 +13,18 @@ use crate::wire::{HashedName, Rtype, name};
 use crate::zone::block::{RECORD_LEN, TTL_AT};
 use crate::zone::{Column, Entry, Found, Node, Place, Rrset};
 
-/// Writes the answer for the name at the start of `question`.
+/// Writes the answer for the question's name.
 pub(super) fn find(
     state: &State,
     context: &Context,
-    question: &[u8],
+    name: &HashedName,
     rtype: Rtype,
     reply: &mut ReplyWriter<'_>,
 ) -> Finding {
     if state.phase == Phase::Loading {
         return not_ready();
     }
-    // The question's name was read to its end before, so that it is whole.
-    let Some(name) = HashedName::read(question, state.zones.key()) else {
-        return Finding::of(rcode::FORMERR);
-    };
-    let Some(found) = state.zones.find(&name) else {
+    let Some(found) = state.zones.find(name) else {
         return Finding {
             error: Some(ExtendedError {
                 code: extended_error::NOT_AUTHORITATIVE,
@@ -38,7 +34,7 @@ pub(super) fn find(
             ..Finding::of(rcode::REFUSED)
         };
     };
-    let entry = responsible(&found, &name, rtype);
+    let entry = responsible(&found, name, rtype);
     if entry.zone.is_broken() {
         return not_ready();
     }
@@ -46,9 +42,11 @@ pub(super) fn find(
     let spelled = Spelled { head_at: HEADER_LEN, head_len: usize::MAX, tail_at: 0 };
     let hop = Hop { entry, name, spelled };
     let finding = Finding::of(rcode::NOERROR);
-    let redirects = ArrayVec::new();
-    let mut walk = Walk { state, now: context.now, rtype, reply, finding, redirects };
-    walk.follow(hop);
+    let (seen, redirects) = (ArrayVec::new(), ArrayVec::new());
+    let mut walk = Walk { state, now: context.now, rtype, reply, finding, seen, redirects };
+    if let Err(Full) = walk.answer_hop(&hop) {
+        walk.reply.set_truncated();
+    }
     walk.finding
 }
 
@@ -86,13 +84,13 @@ impl Spelled {
 }
 
 /// One name of the chain, in the zone that it is in.
-pub(super) struct Hop<'s> {
+pub(super) struct Hop<'s, 'n> {
     pub(super) entry: &'s Entry,
-    pub(super) name: HashedName,
+    pub(super) name: &'n HashedName,
     spelled: Spelled,
 }
 
-impl Hop<'_> {
+impl Hop<'_, '_> {
     /// Pointer to the name's suffix of that many labels.
     pub(super) fn pointer(&self, labels: usize) -> Result<Pointer, Full> {
         Pointer::to(self.spelled.place(self.name.offset(labels))).ok_or(Full)
@@ -121,47 +119,31 @@ pub(super) struct Walk<'s, 'r, 'b> {
     pub(super) rtype: Rtype,
     pub(super) reply: &'r mut ReplyWriter<'b>,
     finding: Finding,
+    /// Hashes of the names that led on.
+    seen: ArrayVec<u64, MAX_CHAIN>,
     /// The DNAMEs in the answer, and where their targets stand in the message.
     redirects: ArrayVec<(Node<'s>, usize), MAX_CHAIN>,
 }
 
 impl<'s> Walk<'s, '_, '_> {
-    fn follow(&mut self, mut hop: Hop<'s>) {
-        let mut seen: ArrayVec<u64, MAX_CHAIN> = ArrayVec::new();
-        loop {
-            match self.answer_hop(&hop) {
-                Ok(Some(next)) => {
-                    let is_loop = seen.contains(&next.name.full_hash())
-                        || next.name.as_wire() == hop.name.as_wire();
-                    if is_loop || seen.try_push(hop.name.full_hash()).is_err() {
-                        return;
-                    }
-                    hop = next;
-                }
-                Ok(None) => return,
-                Err(Full) => return self.reply.set_truncated(),
-            }
-        }
-    }
-
-    /// Answers for one name; gives the next one where it is an alias.
-    fn answer_hop(&mut self, hop: &Hop<'s>) -> Result<Option<Hop<'s>>, Full> {
+    /// Answers for one name, and where it is an alias for those that it leads to.
+    fn answer_hop(&mut self, hop: &Hop<'s, '_>) -> Result<(), Full> {
         let gate = &self.state.gate;
-        let place = hop.entry.zone.locate(&hop.name);
-        let column = gate.column(hop.entry, &hop.name, &place);
+        let place = hop.entry.zone.locate(hop.name);
+        let column = gate.column(hop.entry, hop.name, &place);
         let mut verdict = column.own;
         let mut max_ttl = u32::MAX;
         if let Verdict::Blocked(_) = verdict {
             let zones = &self.state.zones;
             ByRegion { verdict, max_ttl } =
-                gate.verdict_by_region(zones, column, hop.entry, &hop.name, &place, self.rtype);
+                gate.verdict_by_region(zones, column, hop.entry, hop.name, &place, self.rtype);
         }
         if why::is_asked(hop, &place) {
-            return why::answer(self, hop, column).map(|()| None);
+            return why::answer(self, hop, column);
         }
         let terms = match verdict {
             Verdict::Blocked(reason) => {
-                let effect = gate.effect(&hop.name, &place, self.rtype);
+                let effect = gate.effect(hop.name, &place, self.rtype);
                 if effect != Effect::None {
                     self.finding.blocked = self.finding.blocked.or(Some(reason));
                 }
@@ -186,7 +168,7 @@ impl<'s> Walk<'s, '_, '_> {
                 if matches!(self.rtype, Rtype::DNAME | Rtype::ANY)
                     && self.told(&node).is_some() =>
             {
-                Ok(None)
+                Ok(())
             }
             Place::Node(node) | Place::Wildcard(node) => self.node(hop, &node, &terms),
             Place::Delegated { delegation, is_exact: true } if self.rtype == Rtype::DS => {
@@ -196,7 +178,7 @@ impl<'s> Walk<'s, '_, '_> {
             Place::Redirected(owner) => self.redirect(hop, &owner, &terms),
             Place::Missing => {
                 self.finding.rcode = rcode::NXDOMAIN;
-                self.negative(hop, &terms).map(|()| None)
+                self.negative(hop, &terms)
             }
         }
     }
@@ -239,10 +221,10 @@ impl<'s> Walk<'s, '_, '_> {
     /// RFC 1034 §4.3.2 steps 3a and 3c: the name's own records, or its alias.
     fn node(
         &mut self,
-        hop: &Hop<'s>,
+        hop: &Hop<'s, '_>,
         node: &Node<'s>,
         terms: &Terms,
-    ) -> Result<Option<Hop<'s>>, Full> {
+    ) -> Result<(), Full> {
         if node.is_alias()
             && self.rtype != Rtype::ANY
             && node.rrset(self.rtype).is_none()
@@ -255,10 +237,10 @@ impl<'s> Walk<'s, '_, '_> {
 
     fn own_data(
         &mut self,
-        hop: &Hop<'s>,
+        hop: &Hop<'s, '_>,
         node: &Node<'s>,
         terms: &Terms,
-    ) -> Result<Option<Hop<'s>>, Full> {
+    ) -> Result<(), Full> {
         // RFC 8482 §4.1: for ANY, one RRset is enough.
         let rrset = match self.rtype {
             Rtype::ANY => node.rrsets().next(),
@@ -268,10 +250,10 @@ impl<'s> Walk<'s, '_, '_> {
             Some(rrset) => self.positive(hop, &rrset, terms),
             None => self.negative(hop, terms),
         }
-        .map(|()| None)
+        
     }
 
-    fn positive(&mut self, hop: &Hop<'s>, rrset: &Rrset<'s>, terms: &Terms) -> Result<(), Full> {
+    fn positive(&mut self, hop: &Hop<'s, '_>, rrset: &Rrset<'s>, terms: &Terms) -> Result<(), Full> {
         let owner = hop.pointer(hop.name.label_count())?;
         let start = self.put(Section::Answer, hop, rrset, owner, ttl_bound(rrset, terms))?;
         self.extras(rrset, start, owner, terms)
@@ -279,32 +261,32 @@ impl<'s> Walk<'s, '_, '_> {
 
     fn alias(
         &mut self,
-        hop: &Hop<'s>,
+        hop: &Hop<'s, '_>,
         cname: &Rrset<'s>,
         terms: &Terms,
-    ) -> Result<Option<Hop<'s>>, Full> {
+    ) -> Result<(), Full> {
         let owner = hop.pointer(hop.name.label_count())?;
         let start = self.put(Section::Answer, hop, cname, owner, ttl_bound(cname, terms))?;
-        let Some(rdata) = cname.rdata().next() else { return Ok(None) };
+        let Some(rdata) = cname.rdata().next() else { return Ok(()) };
         let mut target: ArrayVec<u8, { name::MAX_NAME_LEN }> = ArrayVec::new();
         let head_len = expand(rdata, hop.entry.zone.apex(), &mut |bytes| {
             // A stored name is at most 255 bytes, the apex in place of its pointer included.
             let _ = target.try_extend_from_slice(bytes);
         });
-        let Some(head_len) = head_len else { return Ok(None) };
+        let Some(head_len) = head_len else { return Ok(()) };
         let spelled = Spelled { head_at: start + RECORD_LEN, head_len, tail_at: hop.apex_at() };
-        Ok(self.next_hop(&target, spelled))
+        self.go_on(hop, &target, spelled)
     }
 
     /// RFC 6672 §3.2: the DNAME, and the CNAME that it stands for.
     fn redirect(
         &mut self,
-        hop: &Hop<'s>,
+        hop: &Hop<'s, '_>,
         owner: &Node<'s>,
         terms: &Terms,
-    ) -> Result<Option<Hop<'s>>, Full> {
-        let Some(dname) = owner.rrset(Rtype::DNAME) else { return Ok(None) };
-        let Some(rdata) = dname.rdata().next() else { return Ok(None) };
+    ) -> Result<(), Full> {
+        let Some(dname) = owner.rrset(Rtype::DNAME) else { return Ok(()) };
+        let Some(rdata) = dname.rdata().next() else { return Ok(()) };
         let owner_len = owner.relative_name().len() + hop.entry.zone.apex().len();
         let kept = hop.name.as_wire().len() - owner_len;
         let bound = ttl_bound(&dname, terms);
@@ -323,7 +305,7 @@ impl<'s> Walk<'s, '_, '_> {
             && target.try_extend_from_slice(rdata).is_ok();
         if !fits {
             self.finding.rcode = rcode::YXDOMAIN;
-            return Ok(None);
+            return Ok(());
         }
         let cname_owner = hop.pointer(hop.name.label_count())?;
         let rest = Pointer::to(dname_at).ok_or(Full)?;
@@ -337,10 +319,10 @@ impl<'s> Walk<'s, '_, '_> {
         record[RECORD_LEN..RECORD_LEN + kept].copy_from_slice(&hop.name.as_wire()[..kept]);
         record[RECORD_LEN + kept..].copy_from_slice(&rest.to_bytes());
         if self.rtype == Rtype::CNAME {
-            return Ok(None);
+            return Ok(());
         }
         let spelled = Spelled { head_at: start + RECORD_LEN, head_len: kept, tail_at: dname_at };
-        Ok(self.next_hop(&target, spelled))
+        self.go_on(hop, &target, spelled)
     }
 
     /// Where the target of the node's DNAME stands, if the record is in the answer.
@@ -349,22 +331,39 @@ impl<'s> Walk<'s, '_, '_> {
         Some(told.1)
     }
 
-    /// The next name of a chain, where it is in a hosted zone that can answer.
-    fn next_hop(&self, target: &[u8], spelled: Spelled) -> Option<Hop<'s>> {
-        let name = HashedName::read(target, self.state.zones.key())?;
-        let found = self.state.zones.find(&name)?;
+    /// Goes on to the next name of a chain, where it is in a hosted zone that can answer, and the
+    /// chain neither comes back to it nor is too long.
+    fn go_on(
+        &mut self,
+        hop: &Hop<'s, '_>,
+        target: &[u8],
+        spelled: Spelled,
+    ) -> Result<(), Full> {
+        let mut name = HashedName::room();
+        if !name.fill(target, self.state.zones.key()) {
+            return Ok(());
+        }
+        let Some(found) = self.state.zones.find(&name) else { return Ok(()) };
         let entry = responsible(&found, &name, self.rtype);
-        (!entry.zone.is_broken()).then_some(Hop { entry, name, spelled })
+        let is_loop =
+            self.seen.contains(&name.full_hash()) || name.as_wire() == hop.name.as_wire();
+        if entry.zone.is_broken()
+            || is_loop
+            || self.seen.try_push(hop.name.full_hash()).is_err()
+        {
+            return Ok(());
+        }
+        self.answer_hop(&Hop { entry, name: &name, spelled })
     }
 
     /// RFC 1034 §4.3.2 step 3b: a referral.
     fn refer(
         &mut self,
-        hop: &Hop<'s>,
+        hop: &Hop<'s, '_>,
         delegation: &Node<'s>,
         terms: &Terms,
-    ) -> Result<Option<Hop<'s>>, Full> {
-        let Some(ns) = delegation.rrset(Rtype::NS) else { return Ok(None) };
+    ) -> Result<(), Full> {
+        let Some(ns) = delegation.rrset(Rtype::NS) else { return Ok(()) };
         // The bit speaks of the first name of the answer (RFC 1035 §4.1.1).
         if self.reply.count(Section::Answer) == 0 {
             self.reply.clear_authoritative();
@@ -374,11 +373,11 @@ impl<'s> Walk<'s, '_, '_> {
         let owner = Pointer::to(hop.spelled.place(cut_at)).ok_or(Full)?;
         let start =
             self.put(Section::Authority, hop, &ns, owner, ns.ttl().min(terms.max_gated_ttl))?;
-        self.extras(&ns, start, owner, terms).map(|()| None)
+        self.extras(&ns, start, owner, terms)
     }
 
     /// NODATA or NXDOMAIN: the SOA, for as long as it may be kept (RFC 2308 §5).
-    pub(super) fn negative(&mut self, hop: &Hop<'s>, terms: &Terms) -> Result<(), Full> {
+    pub(super) fn negative(&mut self, hop: &Hop<'s, '_>, terms: &Terms) -> Result<(), Full> {
         let zone = &hop.entry.zone;
         let Some(soa) = zone.soa() else { return Ok(()) };
         let owner = hop.pointer(zone.apex_labels())?;
@@ -388,24 +387,24 @@ impl<'s> Walk<'s, '_, '_> {
 
     fn ungated(
         &mut self,
-        hop: &Hop<'s>,
+        hop: &Hop<'s, '_>,
         place: &Place<'s>,
         terms: &Terms,
-    ) -> Result<Option<Hop<'s>>, Full> {
+    ) -> Result<(), Full> {
         if let Place::Node(node) | Place::Wildcard(node) = place
             && let Some(rrset) = node.rrsets().find(|rrset| !is_gated(rrset.rtype()))
         {
             self.positive(hop, &rrset, terms)?;
         }
-        Ok(None)
+        Ok(())
     }
 
     fn notice(
         &mut self,
-        hop: &Hop<'s>,
+        hop: &Hop<'s, '_>,
         terms: &Terms,
         reason: &'static str,
-    ) -> Result<Option<Hop<'s>>, Full> {
+    ) -> Result<(), Full> {
         let gate = &self.state.gate;
         let notice = match self.rtype {
             Rtype::ANY => gate.notice(Rtype::A).or_else(|| gate.notice(Rtype::AAAA)),
@@ -417,17 +416,17 @@ impl<'s> Walk<'s, '_, '_> {
         out.copy_from_slice(&notice.records);
         rewrite(out, owner, Some(terms.max_gated_ttl));
         self.set_error(gate.settings.ede_notice, reason);
-        Ok(None)
+        Ok(())
     }
 
     fn gated_nodata(
         &mut self,
-        hop: &Hop<'s>,
+        hop: &Hop<'s, '_>,
         terms: &Terms,
         reason: &'static str,
-    ) -> Result<Option<Hop<'s>>, Full> {
+    ) -> Result<(), Full> {
         self.set_error(self.state.gate.settings.ede_nodata, reason);
-        self.negative(hop, terms).map(|()| None)
+        self.negative(hop, terms)
     }
 
     fn set_error(&mut self, code: u16, reason: &'static str) {
@@ -472,7 +471,7 @@ impl<'s> Walk<'s, '_, '_> {
     fn put(
         &mut self,
         section: Section,
-        hop: &Hop<'_>,
+        hop: &Hop<'_, '_>,
         rrset: &Rrset<'_>,
         owner: Pointer,
         ttl: u32,

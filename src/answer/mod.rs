@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use crate::filing::Reason;
 use crate::gate::Gate;
-use crate::wire::Rtype;
+use crate::wire::{HashedName, Rtype};
 use crate::wire::query::{Edns, HEADER_LEN, Query, Question, rcode};
 use crate::wire::reply::{ExtendedError, OptOptions, ReplyWriter, UDP_PAYLOAD};
 use crate::zone::ZoneTable;
@@ -136,9 +136,57 @@ impl Finding {
     }
 }
 
-/// Answers one query. `out` holds at least [`MAX_UDP_REPLY`] bytes over UDP and [`MAX_MESSAGE`]
-/// over a stream. Allocates nothing on the way of an ordinary answer.
+/// The name of a query's question, read ahead of the answer: of a batch of queries, each one's
+/// lookup waits for memory while the others' are begun.
+pub struct AskedName {
+    name: HashedName,
+    is_whole: bool,
+}
+
+impl Default for AskedName {
+    fn default() -> AskedName {
+        AskedName { name: HashedName::room(), is_whole: false }
+    }
+}
+
+impl AskedName {
+    /// Reads the name where a question has it, and begins to fetch what tells its zone.
+    pub fn read(&mut self, state: &State, query: &[u8]) {
+        let question = query.get(HEADER_LEN..).unwrap_or_default();
+        self.is_whole = self.name.fill(question, state.zones.key());
+    }
+
+    /// Begins to fetch what tells the zone.
+    pub fn fetch_slot(&self, state: &State) {
+        if self.is_whole {
+            state.zones.fetch_slot(&self.name);
+        }
+    }
+
+    /// Begins to fetch the zone.
+    pub fn fetch_zone(&self, state: &State) {
+        if self.is_whole {
+            state.zones.fetch_zone(&self.name);
+        }
+    }
+}
+
+/// Answers one query, as [`answer_asked`].
 pub fn answer(state: &State, context: &Context, query: &[u8], out: &mut [u8]) -> Outcome {
+    let mut asked = AskedName::default();
+    asked.read(state, query);
+    answer_asked(state, context, query, &asked, out)
+}
+
+/// Answers one query, whose name was read by `asked`. `out` holds at least [`MAX_UDP_REPLY`] bytes over UDP and [`MAX_MESSAGE`]
+/// over a stream. Allocates nothing on the way of an ordinary answer.
+pub fn answer_asked(
+    state: &State,
+    context: &Context,
+    query: &[u8],
+    asked: &AskedName,
+    out: &mut [u8],
+) -> Outcome {
     let (Some(header), true) = (query.first_chunk::<HEADER_LEN>(), out.len() >= MAX_UDP_REPLY)
     else {
         return Outcome::Drop;
@@ -181,7 +229,7 @@ pub fn answer(state: &State, context: &Context, query: &[u8], out: &mut [u8]) ->
         // A query for a cookie alone (RFC 7873 §5.4).
         (Some(Edns { cookie: Some(_), .. }), None) => Finding::of(rcode::NOERROR),
         (_, None) => Finding::of(rcode::FORMERR),
-        (_, Some(question)) => find(state, context, query, question, &mut reply),
+        (_, Some(question)) => find(state, context, query, question, asked, &mut reply),
     };
     if let Some(options) = &mut options {
         options.error = finding.error;
@@ -194,14 +242,17 @@ fn find(
     context: &Context,
     query: &[u8],
     question: Question,
+    asked: &AskedName,
     reply: &mut ReplyWriter<'_>,
 ) -> Finding {
     match (question.class, question.rtype) {
         (_, Rtype::OPT | Rtype::TSIG | Rtype::NXNAME) => Finding::of(rcode::FORMERR),
         (_, Rtype::MAILA | Rtype::MAILB | Rtype::TKEY) => Finding::of(rcode::NOTIMP),
         (_, Rtype::AXFR | Rtype::IXFR) => Finding::of(rcode::REFUSED),
+        // The name was read to its end with the query, so that it is whole.
+        (CLASS_IN | CLASS_ANY, _) if !asked.is_whole => Finding::of(rcode::FORMERR),
         (CLASS_IN | CLASS_ANY, rtype) => {
-            let finding = internet::find(state, context, &query[HEADER_LEN..], rtype, reply);
+            let finding = internet::find(state, context, &asked.name, rtype, reply);
             // RFC 1035 §6.2: an answer for all classes is never authoritative.
             if question.class == CLASS_ANY {
                 reply.clear_authoritative();

@@ -14,7 +14,7 @@ use crate::zone::{Column, Place};
 const LABEL: &[u8] = b"_icp";
 
 /// True where the name is `_icp` below a site domain, and the zone has no data there.
-pub(super) fn is_asked(hop: &Hop<'_>, place: &Place<'_>) -> bool {
+pub(super) fn is_asked(hop: &Hop<'_, '_>, place: &Place<'_>) -> bool {
     let has_own_data = match place {
         Place::Node(node) => node.rrsets().next().is_some(),
         Place::Delegated { .. } => true,
@@ -30,7 +30,7 @@ pub(super) fn is_asked(hop: &Hop<'_>, place: &Place<'_>) -> bool {
 /// Answers for that name: the record for TXT and ANY, else NODATA.
 pub(super) fn answer<'s>(
     walk: &mut Walk<'s, '_, '_>,
-    hop: &Hop<'s>,
+    hop: &Hop<'s, '_>,
     column: &Column,
 ) -> Result<(), Full> {
     let terms = walk.dark_terms(column);

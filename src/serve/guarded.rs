@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::counters::{self, Protocol};
 use super::traced;
-use crate::answer::{Context, MAX_MESSAGE, Outcome, Reply, answer};
+use crate::answer::{AskedName, Context, MAX_MESSAGE, Outcome, Reply, answer_asked};
 use crate::state::{Shared, State};
 
 /// Answers one message into the thread's buffer, counts it, and gives the reply to `take`. None
@@ -32,14 +32,27 @@ pub(super) fn answer_one<T>(
     })
 }
 
-/// [`answer`], with SERVFAIL in place of a panic.
+/// [`answer`](crate::answer::answer), with SERVFAIL in place of a panic.
 pub(super) fn answer_guarded(
     state: &State,
     context: &Context,
     query: &[u8],
     out: &mut [u8],
 ) -> Outcome {
-    let outcome = guard(query, out, |query, out| answer(state, context, query, out));
+    let mut asked = AskedName::default();
+    asked.read(state, query);
+    answer_asked_guarded(state, context, query, &asked, out)
+}
+
+/// [`answer_asked`], with SERVFAIL in place of a panic.
+pub(super) fn answer_asked_guarded(
+    state: &State,
+    context: &Context,
+    query: &[u8],
+    asked: &AskedName,
+    out: &mut [u8],
+) -> Outcome {
+    let outcome = guard(query, out, |query, out| answer_asked(state, context, query, asked, out));
     if !state.traces.is_empty() {
         traced::log(state, context, query, &outcome);
     }

@@ -23,10 +23,10 @@ use tokio::sync::watch;
 
 use super::Phase;
 use super::counters::Slot;
-use super::guarded::answer_guarded;
+use super::guarded::answer_asked_guarded;
 use super::settings::UdpSettings;
 use super::unix_now;
-use crate::answer::{Context, MAX_UDP_REPLY, Outcome, Transport};
+use crate::answer::{AskedName, Context, MAX_UDP_REPLY, Outcome, Transport};
 use crate::state::Shared;
 
 /// Longest query that is read; what is longer is dropped. No query comes near it.
@@ -88,6 +88,8 @@ fn set_option(socket: &Socket, level: c_int, name: c_int, value: c_int) -> io::R
 pub(super) struct Worker {
     socket: Arc<Socket>,
     batch: Batch,
+    /// The name asked for by each packet of the batch.
+    asked: Box<[AskedName]>,
     shared: Arc<Shared>,
     slot: Arc<Slot>,
     phase: watch::Receiver<Phase>,
@@ -108,7 +110,8 @@ impl Worker {
         slot: Arc<Slot>,
         phase: watch::Receiver<Phase>,
     ) -> Worker {
-        Worker { socket, batch: Batch::new(batch), shared, slot, phase }
+        let asked = (0..batch).map(|_| AskedName::default()).collect();
+        Worker { socket, batch: Batch::new(batch), asked, shared, slot, phase }
     }
 
     /// Answers until told to stop, and then what has arrived by then.
@@ -148,6 +151,16 @@ impl Worker {
         // Loaded after the wait, not before it: an idle thread must not hold an old state.
         let state = self.shared.load();
         let now = unix_now();
+        // Three passes, so that the batch waits for memory once, not packet by packet.
+        for (index, asked) in self.asked.iter_mut().enumerate().take(received) {
+            if let Packet::Query { query, .. } = self.batch.packet(index) {
+                asked.read(&state, query);
+                asked.fetch_slot(&state);
+            }
+        }
+        for asked in &self.asked[..received] {
+            asked.fetch_zone(&state);
+        }
         let mut replies = 0;
         for index in 0..received {
             let outcome = match self.batch.packet(index) {
@@ -155,7 +168,7 @@ impl Worker {
                 Packet::Unanswerable => Outcome::Drop,
                 Packet::Query { client, query, reply } => {
                     let context = Context { client, transport: Transport::Udp, now };
-                    answer_guarded(&state, &context, query, reply)
+                    answer_asked_guarded(&state, &context, query, &self.asked[index], reply)
                 }
             };
             self.slot.count(&outcome);

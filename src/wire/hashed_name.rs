@@ -48,29 +48,47 @@ pub struct HashedName {
 }
 
 impl HashedName {
+    /// Room for a name: no name yet, until [`Self::fill`] has read one.
+    pub fn room() -> HashedName {
+        HashedName {
+            wire: [0; MAX_NAME_LEN + WORD],
+            len: 0,
+            starts: ArrayVec::new(),
+            hashes: ArrayVec::new(),
+        }
+    }
+
     /// Reads the uncompressed name that `wire` starts with; `None` where it is no whole name
     /// (compression pointers, too long, cut short).
     pub fn read(wire: &[u8], key: HashKey) -> Option<HashedName> {
-        let mut starts = ArrayVec::new();
+        let mut name = HashedName::room();
+        name.fill(wire, key).then_some(name)
+    }
+
+    /// As [`Self::read`], in place of what was there; false where it is no whole name. Saves the
+    /// answer path the copying of 1.4 KB.
+    pub fn fill(&mut self, wire: &[u8], key: HashKey) -> bool {
+        self.starts.clear();
+        self.hashes.clear();
         let mut at = 0;
         loop {
-            let len = usize::from(*wire.get(at)?);
+            let Some(&len) = wire.get(at) else { return false };
+            let len = usize::from(len);
             if len == 0 {
                 break;
             }
-            if len > MAX_LABEL_LEN || at + len + 2 > MAX_NAME_LEN {
-                return None;
+            let is_too_long = len > MAX_LABEL_LEN || at + len + 2 > MAX_NAME_LEN;
+            if is_too_long || self.starts.try_push(at as u8).is_err() {
+                return false;
             }
-            starts.try_push(at as u8).ok()?;
             at += len + 1;
         }
-        let len = at + 1;
-        let mut lower = [0u8; MAX_NAME_LEN + WORD];
-        lower[..len].copy_from_slice(&wire[..len]);
-        lower[..len].make_ascii_lowercase();
-        let mut name = HashedName { wire: lower, len, starts, hashes: ArrayVec::new() };
-        name.hash_suffixes(key);
-        Some(name)
+        self.len = at + 1;
+        let lower = &mut self.wire[..self.len];
+        lower.copy_from_slice(&wire[..self.len]);
+        lower.make_ascii_lowercase();
+        self.hash_suffixes(key);
+        true
     }
 
     fn hash_suffixes(&mut self, key: HashKey) {

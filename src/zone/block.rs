@@ -20,6 +20,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::prefetch::prefetch;
 use crate::region::Region;
 use crate::wire::Rtype;
 
@@ -32,6 +33,10 @@ pub(super) const EXTRA_LEN: usize = 8;
 pub const RECORD_LEN: usize = 12;
 /// Where the TTL stands in a record with a pointer as its owner.
 pub const TTL_AT: usize = 6;
+
+/// So many bytes of a zone are fetched ahead: most zones are not longer.
+const FETCHED: usize = 512;
+const CACHE_LINE: usize = 64;
 
 pub(super) const ZONE_BROKEN: u8 = 1;
 
@@ -99,6 +104,15 @@ impl Zone {
             at += node.len();
             Some(node)
         })
+    }
+
+    /// Begins to fetch what a lookup will touch.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        let first = self.0.as_ptr();
+        for at in (0..self.0.len().min(FETCHED)).step_by(CACHE_LINE) {
+            prefetch(first.wrapping_add(at));
+        }
     }
 
     /// Bytes of the allocation.

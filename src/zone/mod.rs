@@ -6,6 +6,7 @@
 //! | `block` | one zone as one allocation: layout and read view |
 //! | `locate` | where a name stands in its zone: node, wildcard, delegation, DNAME, nowhere |
 //! | `build` | records to a block |
+//! | `prefetch` | memory asked for ahead of its use |
 //! | `table` | all zones, each with its verdict beside it; replaced one by one |
 //!
 //! Owns no policy: what a verdict does to an answer is [`crate::gate`]'s business.
@@ -13,6 +14,7 @@
 pub mod block;
 pub mod build;
 pub mod locate;
+mod prefetch;
 pub mod table;
 
 pub use block::{Extra, Node, Rrset, Zone};

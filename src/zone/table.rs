@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::block::Zone;
+use super::prefetch::prefetch;
 use crate::filing::Verdict;
 use crate::region::Region;
 use crate::wire::{HashKey, HashedName, Name};
@@ -132,6 +133,38 @@ impl ZoneTable {
         found.map(|entry| Found { entry, parent })
     }
 
+    /// Begins to fetch the slots in which [`Self::find`] will look.
+    #[inline]
+    pub fn fetch_slot(&self, name: &HashedName) {
+        let mut depths = self.depths;
+        while depths != 0 {
+            let labels = depths.trailing_zeros() as usize;
+            if labels > name.label_count() {
+                break;
+            }
+            depths &= depths - 1;
+            let hash = name.hash(labels);
+            let shard = &self.shards[shard_of(hash)];
+            prefetch(&raw const shard[hash as usize & (shard.len() - 1)]);
+        }
+    }
+
+    /// Begins to fetch the zones at which [`Self::find`] will look.
+    #[inline]
+    pub fn fetch_zone(&self, name: &HashedName) {
+        let mut depths = self.depths;
+        while depths != 0 {
+            let labels = depths.trailing_zeros() as usize;
+            if labels > name.label_count() {
+                break;
+            }
+            depths &= depths - 1;
+            if let Some(entry) = self.entry_of_hash(name.hash(labels)) {
+                entry.zone.prefetch();
+            }
+        }
+    }
+
     /// The zone with exactly that apex.
     pub fn get(&self, apex: &Name) -> Option<&Entry> {
         let name = HashedName::read(apex.as_wire(), self.key)?;
@@ -141,6 +174,20 @@ impl ZoneTable {
     /// All hosted zones, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.shards.iter().flat_map(|shard| shard.iter().flatten())
+    }
+
+    #[inline]
+    fn entry_of_hash(&self, hash: u64) -> Option<&Entry> {
+        let shard = &self.shards[shard_of(hash)];
+        let mask = shard.len() - 1;
+        let mut place = hash as usize & mask;
+        loop {
+            let entry = shard[place].as_ref()?;
+            if entry.hash == hash {
+                return Some(entry);
+            }
+            place = (place + 1) & mask;
+        }
     }
 
     #[inline]
