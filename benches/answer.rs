@@ -1,6 +1,10 @@
 //! What one answer costs, without sockets: nanoseconds by kind of answer, hot and uniform.
 //!
 //! `cargo bench --bench answer [-- ZONES]`
+//!
+//! On a noisy machine instructions tell more than time. `-- 1000 'MX'` runs that kind alone, once, for
+//! `valgrind --tool=callgrind --toggle-collect='answer::in_batches'` on the program that
+//! `cargo bench --bench answer --no-run` names: so many instructions for [`COUNTED`] queries.
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
@@ -22,6 +26,8 @@ use beiand::zone::{AddressClass, Builder, Column, ZoneSet};
 const ROUND: usize = 200_000;
 /// The median of so many rounds is shown.
 const ROUNDS: usize = 9;
+/// Queries of the one round in which instructions are counted.
+const COUNTED: usize = 10_000;
 /// As `serve` takes packets in.
 const BATCH: usize = 32;
 const CONTEXT: Context =
@@ -29,7 +35,9 @@ const CONTEXT: Context =
 
 fn main() {
     // Cargo passes `--bench` along.
-    let zones = std::env::args().skip(1).find_map(|text| text.parse().ok()).unwrap_or(100_000);
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let zones = words.first().map_or(100_000, |word| word.parse().expect("a number of zones"));
+    let counted = words.get(1);
     let started = Instant::now();
     let (open, bytes) = state(zones, Verdict::Open);
     eprintln!("{zones} zones, {bytes} bytes each, built in {:.1?}", started.elapsed());
@@ -45,9 +53,16 @@ fn main() {
         ("not hosted", &open, "www.other", 1),
     ];
     for (kind, state, name, rtype) in kinds {
-        let ask = |zone: usize| query(&format!("{name}{zone}.example."), rtype);
-        let uniform: Vec<Vec<u8>> = (0..ROUND).map(|n| ask(scatter(n) % zones)).collect();
-        let hot: Vec<Vec<u8>> = (0..ROUND).map(|n| ask(n % 16)).collect();
+        let ask_for = |zone: usize| query(&format!("{name}{zone}.example."), rtype);
+        if let Some(counted) = counted {
+            if counted == kind {
+                let some: Vec<Vec<u8>> = (0..COUNTED).map(|n| ask_for(n % 16)).collect();
+                in_batches(state, &some);
+            }
+            continue;
+        }
+        let uniform: Vec<Vec<u8>> = (0..ROUND).map(|n| ask_for(scatter(n) % zones)).collect();
+        let hot: Vec<Vec<u8>> = (0..ROUND).map(|n| ask_for(n % 16)).collect();
         let [one_hot, one] = [&hot, &uniform].map(|queries| measure(state, queries, one_by_one));
         let [all_hot, all] = [&hot, &uniform].map(|queries| measure(state, queries, in_batches));
         println!("| {kind} | {one_hot:.0} | {one:.0} | {all_hot:.0} | {all:.0} |");
@@ -79,6 +94,7 @@ fn one_by_one(state: &State, queries: &[Vec<u8>]) {
 }
 
 /// As the UDP threads do.
+#[inline(never)]
 fn in_batches(state: &State, queries: &[Vec<u8>]) {
     let mut out = [0; MAX_UDP_REPLY];
     let mut names: Vec<AskedName> = (0..BATCH).map(|_| AskedName::default()).collect();

@@ -6,6 +6,8 @@ use std::net::IpAddr;
 
 use siphasher::sip::SipHasher24;
 
+use crate::wire::fixed::put;
+
 /// The secret that server cookies are made with; one for a whole fleet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CookieSecret([u8; 16]);
@@ -40,17 +42,32 @@ impl CookieSecret {
     pub fn cookie(&self, client_cookie: &[u8; 8], client: IpAddr, now: u32) -> [u8; 24] {
         const VERSION: u8 = 1;
         let mut cookie = [0; 24];
-        cookie[..8].copy_from_slice(client_cookie);
+        put(&mut cookie, 0, *client_cookie);
         cookie[8] = VERSION;
-        cookie[12..16].copy_from_slice(&now.to_be_bytes());
+        put(&mut cookie, 12, now.to_be_bytes());
         let mut hasher = SipHasher24::new_with_key(&self.0);
         hasher.write(&cookie[..16]);
         match client {
             IpAddr::V4(address) => hasher.write(&address.octets()),
             IpAddr::V6(address) => hasher.write(&address.octets()),
         }
-        cookie[16..].copy_from_slice(&hasher.finish().to_le_bytes());
+        put(&mut cookie, 16, hasher.finish().to_le_bytes());
         cookie
+    }
+
+    /// True for the content of a COOKIE option whose server cookie was made for that client with
+    /// this secret, at most an hour ago; clocks of a fleet may differ by five minutes (RFC 9018
+    /// §4.3).
+    pub fn is_ours(&self, cookie: &[u8], client: IpAddr, now: u32) -> bool {
+        const MAX_AGE: u32 = 3_600;
+        const MAX_AHEAD: u32 = 300;
+        let Ok(&cookie) = <&[u8; 24]>::try_from(cookie) else { return false };
+        let [.., t0, t1, t2, t3, _, _, _, _, _, _, _, _] = cookie;
+        let made = u32::from_be_bytes([t0, t1, t2, t3]);
+        // Serial numbers (RFC 1982): the clock of a cookie goes round.
+        let is_fresh = now.wrapping_sub(made) <= MAX_AGE || made.wrapping_sub(now) <= MAX_AHEAD;
+        let client_cookie: [u8; 8] = std::array::from_fn(|at| cookie[at]);
+        is_fresh && self.cookie(&client_cookie, client, made) == cookie
     }
 }
 
@@ -69,5 +86,23 @@ mod tests {
             secret.cookie(&client_cookie, IpAddr::from([198, 51, 100, 100]), 1_559_731_985);
         let hex: String = cookie.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, "2464c4abcf10c957010000005cf79f111f8130c3eee29480");
+    }
+
+    #[test]
+    fn a_cookie_is_ours_for_its_client_and_an_hour() {
+        let secret = CookieSecret::from([7; 16]);
+        let [client, other] = [[192, 0, 2, 1], [192, 0, 2, 2]].map(IpAddr::from);
+        let cookie = secret.cookie(b"client's", client, 10_000);
+        for (now, is_ours) in [(9_700, true), (9_699, false), (13_600, true), (13_601, false)] {
+            assert_eq!(secret.is_ours(&cookie, client, now), is_ours, "at {now}");
+        }
+        assert!(!secret.is_ours(&cookie, other, 10_000));
+        assert!(!secret.is_ours(&cookie[..8], client, 10_000));
+        assert!(!CookieSecret::from([8; 16]).is_ours(&cookie, client, 10_000));
+        for at in 0..cookie.len() {
+            let mut forged = cookie;
+            forged[at] ^= 1;
+            assert!(!secret.is_ours(&forged, client, 10_000), "byte {at}");
+        }
     }
 }

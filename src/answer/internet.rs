@@ -7,6 +7,7 @@ use super::{Context, Finding, Phase, State, extended_error, why};
 use crate::filing::Verdict;
 use crate::gate::verdict::{ByRegion, MAX_CHAIN, expand};
 use crate::gate::{Effect, Mode, effect::is_gated};
+use crate::wire::fixed::put;
 use crate::wire::query::{HEADER_LEN, rcode};
 use crate::wire::reply::{ExtendedError, Full, Pointer, ReplyWriter, Section};
 use crate::wire::{HashedName, Rtype, name};
@@ -219,12 +220,7 @@ impl<'s> Walk<'s, '_, '_> {
     }
 
     /// RFC 1034 §4.3.2 steps 3a and 3c: the name's own records, or its alias.
-    fn node(
-        &mut self,
-        hop: &Hop<'s, '_>,
-        node: &Node<'s>,
-        terms: &Terms,
-    ) -> Result<(), Full> {
+    fn node(&mut self, hop: &Hop<'s, '_>, node: &Node<'s>, terms: &Terms) -> Result<(), Full> {
         if node.is_alias()
             && self.rtype != Rtype::ANY
             && node.rrset(self.rtype).is_none()
@@ -235,12 +231,7 @@ impl<'s> Walk<'s, '_, '_> {
         self.own_data(hop, node, terms)
     }
 
-    fn own_data(
-        &mut self,
-        hop: &Hop<'s, '_>,
-        node: &Node<'s>,
-        terms: &Terms,
-    ) -> Result<(), Full> {
+    fn own_data(&mut self, hop: &Hop<'s, '_>, node: &Node<'s>, terms: &Terms) -> Result<(), Full> {
         // RFC 8482 §4.1: for ANY, one RRset is enough.
         let rrset = match self.rtype {
             Rtype::ANY => node.rrsets().next(),
@@ -250,21 +241,20 @@ impl<'s> Walk<'s, '_, '_> {
             Some(rrset) => self.positive(hop, &rrset, terms),
             None => self.negative(hop, terms),
         }
-        
     }
 
-    fn positive(&mut self, hop: &Hop<'s, '_>, rrset: &Rrset<'s>, terms: &Terms) -> Result<(), Full> {
+    fn positive(
+        &mut self,
+        hop: &Hop<'s, '_>,
+        rrset: &Rrset<'s>,
+        terms: &Terms,
+    ) -> Result<(), Full> {
         let owner = hop.pointer(hop.name.label_count())?;
         let start = self.put(Section::Answer, hop, rrset, owner, ttl_bound(rrset, terms))?;
         self.extras(rrset, start, owner, terms)
     }
 
-    fn alias(
-        &mut self,
-        hop: &Hop<'s, '_>,
-        cname: &Rrset<'s>,
-        terms: &Terms,
-    ) -> Result<(), Full> {
+    fn alias(&mut self, hop: &Hop<'s, '_>, cname: &Rrset<'s>, terms: &Terms) -> Result<(), Full> {
         let owner = hop.pointer(hop.name.label_count())?;
         let start = self.put(Section::Answer, hop, cname, owner, ttl_bound(cname, terms))?;
         let Some(rdata) = cname.rdata().next() else { return Ok(()) };
@@ -279,12 +269,7 @@ impl<'s> Walk<'s, '_, '_> {
     }
 
     /// RFC 6672 §3.2: the DNAME, and the CNAME that it stands for.
-    fn redirect(
-        &mut self,
-        hop: &Hop<'s, '_>,
-        owner: &Node<'s>,
-        terms: &Terms,
-    ) -> Result<(), Full> {
+    fn redirect(&mut self, hop: &Hop<'s, '_>, owner: &Node<'s>, terms: &Terms) -> Result<(), Full> {
         let Some(dname) = owner.rrset(Rtype::DNAME) else { return Ok(()) };
         let Some(rdata) = dname.rdata().next() else { return Ok(()) };
         let owner_len = owner.relative_name().len() + hop.entry.zone.apex().len();
@@ -311,11 +296,11 @@ impl<'s> Walk<'s, '_, '_> {
         let rest = Pointer::to(dname_at).ok_or(Full)?;
         let start = self.reply.position();
         let record = self.reply.append(Section::Answer, 1, RECORD_LEN + kept + 2)?;
-        record[..2].copy_from_slice(&cname_owner.to_bytes());
-        record[2..4].copy_from_slice(&Rtype::CNAME.0.to_be_bytes());
-        record[4..6].copy_from_slice(&[0, 1]);
-        record[TTL_AT..TTL_AT + 4].copy_from_slice(&dname.ttl().min(bound).to_be_bytes());
-        record[10..12].copy_from_slice(&(kept as u16 + 2).to_be_bytes());
+        put(record, 0, cname_owner.to_bytes());
+        put(record, 2, Rtype::CNAME.0.to_be_bytes());
+        put(record, 4, [0, 1]);
+        put(record, TTL_AT, dname.ttl().min(bound).to_be_bytes());
+        put(record, 10, (kept as u16 + 2).to_be_bytes());
         record[RECORD_LEN..RECORD_LEN + kept].copy_from_slice(&hop.name.as_wire()[..kept]);
         record[RECORD_LEN + kept..].copy_from_slice(&rest.to_bytes());
         if self.rtype == Rtype::CNAME {
@@ -333,24 +318,15 @@ impl<'s> Walk<'s, '_, '_> {
 
     /// Goes on to the next name of a chain, where it is in a hosted zone that can answer, and the
     /// chain neither comes back to it nor is too long.
-    fn go_on(
-        &mut self,
-        hop: &Hop<'s, '_>,
-        target: &[u8],
-        spelled: Spelled,
-    ) -> Result<(), Full> {
+    fn go_on(&mut self, hop: &Hop<'s, '_>, target: &[u8], spelled: Spelled) -> Result<(), Full> {
         let mut name = HashedName::room();
         if !name.fill(target, self.state.zones.key()) {
             return Ok(());
         }
         let Some(found) = self.state.zones.find(&name) else { return Ok(()) };
         let entry = responsible(&found, &name, self.rtype);
-        let is_loop =
-            self.seen.contains(&name.full_hash()) || name.as_wire() == hop.name.as_wire();
-        if entry.zone.is_broken()
-            || is_loop
-            || self.seen.try_push(hop.name.full_hash()).is_err()
-        {
+        let is_loop = self.seen.contains(&name.full_hash()) || name.as_wire() == hop.name.as_wire();
+        if entry.zone.is_broken() || is_loop || self.seen.try_push(hop.name.full_hash()).is_err() {
             return Ok(());
         }
         self.answer_hop(&Hop { entry, name: &name, spelled })
@@ -385,12 +361,7 @@ impl<'s> Walk<'s, '_, '_> {
         self.put(Section::Authority, hop, &soa, owner, ttl).map(|_| ())
     }
 
-    fn ungated(
-        &mut self,
-        hop: &Hop<'s, '_>,
-        place: &Place<'s>,
-        terms: &Terms,
-    ) -> Result<(), Full> {
+    fn ungated(&mut self, hop: &Hop<'s, '_>, place: &Place<'s>, terms: &Terms) -> Result<(), Full> {
         if let Place::Node(node) | Place::Wildcard(node) = place
             && let Some(rrset) = node.rrsets().find(|rrset| !is_gated(rrset.rtype()))
         {
@@ -507,9 +478,9 @@ fn ttl_bound(rrset: &Rrset<'_>, terms: &Terms) -> u32 {
 /// Sets owner and TTL of each record.
 fn rewrite(mut records: &mut [u8], owner: Pointer, ttl: Option<u32>) {
     while let Some(record) = records.first_chunk_mut::<RECORD_LEN>() {
-        record[..2].copy_from_slice(&owner.to_bytes());
+        put(record, 0, owner.to_bytes());
         if let Some(ttl) = ttl {
-            record[TTL_AT..TTL_AT + 4].copy_from_slice(&ttl.to_be_bytes());
+            put(record, TTL_AT, ttl.to_be_bytes());
         }
         let rdata_len = usize::from(u16::from_be_bytes([record[10], record[11]]));
         records = &mut records[RECORD_LEN + rdata_len..];

@@ -20,9 +20,9 @@ use std::sync::Arc;
 
 use crate::filing::Reason;
 use crate::gate::Gate;
-use crate::wire::{HashedName, Rtype};
 use crate::wire::query::{Edns, HEADER_LEN, Query, Question, rcode};
 use crate::wire::reply::{ExtendedError, OptOptions, ReplyWriter, UDP_PAYLOAD};
+use crate::wire::{HashedName, Rtype};
 use crate::zone::ZoneTable;
 
 pub use chaos::Identity;

@@ -3,6 +3,7 @@
 
 use arrayvec::ArrayVec;
 
+use super::fixed::get;
 use super::name::{MAX_LABEL_LEN, MAX_NAME_LEN};
 
 /// Most labels that a name of 255 bytes can have, the root label not counted.
@@ -100,11 +101,10 @@ impl HashedName {
             let end = start + 1 + usize::from(self.wire[start]);
             let mut at = start;
             while at < end {
-                let mut word = [0; WORD];
-                word.copy_from_slice(&self.wire[at..at + WORD]);
+                let word = u64::from_le_bytes(get(&self.wire, at));
                 let kept = (end - at).min(WORD);
                 let mask = u64::MAX >> (8 * (WORD - kept));
-                hash = key.mix(hash, u64::from_le_bytes(word) & mask);
+                hash = key.mix(hash, word & mask);
                 at += WORD;
             }
             self.hashes.push(hash);

@@ -3,6 +3,7 @@
 //! Owns the wire format of RFC 1035 §4 and EDNS (RFC 6891) and nothing else: no zones, no policy,
 //! no I/O.
 
+pub mod fixed;
 pub mod hashed_name;
 pub mod name;
 pub mod query;

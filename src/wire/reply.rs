@@ -1,6 +1,7 @@
 //! Writing a reply into a caller's buffer: header, question, records, OPT. Knows the size limit
 //! and keeps the room that OPT will need.
 
+use super::fixed::put;
 use super::query::{HEADER_LEN, option};
 
 /// The UDP payload size that beiand announces and keeps to (RFC 9715).
@@ -157,13 +158,13 @@ impl<'b> ReplyWriter<'b> {
         }
         let opt = &mut self.out[start..self.size];
         let mut at = OPT_LEN;
-        let mut put = |code: u16, parts: [&[u8]; 3]| {
+        let mut add = |code: u16, parts: [&[u8]; 3]| {
             let len: usize = parts.iter().map(|part| part.len()).sum();
             if at + 4 + len > opt.len() {
                 return;
             }
-            opt[at..at + 2].copy_from_slice(&code.to_be_bytes());
-            opt[at + 2..at + 4].copy_from_slice(&(len as u16).to_be_bytes());
+            put(opt, at, code.to_be_bytes());
+            put(opt, at + 2, (len as u16).to_be_bytes());
             at += 4;
             for part in parts {
                 opt[at..at + part.len()].copy_from_slice(part);
@@ -171,33 +172,33 @@ impl<'b> ReplyWriter<'b> {
             }
         };
         if let Some(cookie) = &options.cookie {
-            put(option::COOKIE, [cookie, &[], &[]]);
+            add(option::COOKIE, [cookie, &[], &[]]);
         }
         if let Some(nsid) = options.nsid {
-            put(option::NSID, [nsid, &[], &[]]);
+            add(option::NSID, [nsid, &[], &[]]);
         }
         if let Some(error) = options.error {
-            put(option::EDE, [&error.code.to_be_bytes(), error.prefix, error.text]);
+            add(option::EDE, [&error.code.to_be_bytes(), error.prefix, error.text]);
         }
         if let Some(block) = options.pad_to {
             let unpadded = start + at + OPTION_HEADER_LEN;
             let padding = unpadded.next_multiple_of(block).min(self.size).saturating_sub(unpadded);
             if unpadded <= self.size {
-                opt[at..at + 2].copy_from_slice(&option::PADDING.to_be_bytes());
-                opt[at + 2..at + 4].copy_from_slice(&(padding as u16).to_be_bytes());
+                put(opt, at, option::PADDING.to_be_bytes());
+                put(opt, at + 2, (padding as u16).to_be_bytes());
                 opt[at + 4..at + 4 + padding].fill(0);
                 at += OPTION_HEADER_LEN + padding;
             }
         }
         opt[0] = 0;
-        opt[1..3].copy_from_slice(&41u16.to_be_bytes());
-        opt[3..5].copy_from_slice(&UDP_PAYLOAD.to_be_bytes());
+        put(opt, 1, 41u16.to_be_bytes());
+        put(opt, 3, UDP_PAYLOAD.to_be_bytes());
         opt[5] = (rcode >> 4) as u8;
         opt[6] = 0;
         // The DO bit is copied (RFC 3225 §3); the other flags are reserved and stay clear.
         opt[7] = if options.dnssec_ok { 0x80 } else { 0 };
         opt[8] = 0;
-        opt[9..11].copy_from_slice(&((at - OPT_LEN) as u16).to_be_bytes());
+        put(opt, 9, ((at - OPT_LEN) as u16).to_be_bytes());
         self.at = start + at;
         self.counts[Section::Additional as usize] += 1;
         self.finish(rcode)
@@ -206,7 +207,7 @@ impl<'b> ReplyWriter<'b> {
     fn write_header(&mut self, rcode: u16) {
         self.out[3] |= (rcode & 0x0f) as u8;
         for (section, count) in self.counts.iter().enumerate() {
-            self.out[6 + 2 * section..8 + 2 * section].copy_from_slice(&count.to_be_bytes());
+            put(self.out, 6 + 2 * section, count.to_be_bytes());
         }
     }
 }

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use super::prefetch::prefetch;
 use crate::region::Region;
 use crate::wire::Rtype;
+use crate::wire::fixed::{get, put};
 
 pub(super) const HEADER_LEN: usize = 24;
 pub(super) const NODE_LEN: usize = 12;
@@ -159,9 +160,10 @@ impl<'z> Node<'z> {
 
     /// The RRset of a type.
     pub fn rrset(&self, rtype: Rtype) -> Option<Rrset<'z>> {
-        (0..self.rrset_count()).map(|index| self.rrset_by_index(index)).find_map(|(found, at)| {
-            (found == rtype).then_some(Rrset { bytes: self.bytes, at, rtype })
-        })
+        let first = self.at + NODE_LEN;
+        let mut entries = (0..self.rrset_count()).map(|index| first + NODE_RRSET_LEN * index);
+        let entry = entries.find(|entry| u16_at(self.bytes, *entry) == rtype.0)?;
+        Some(Rrset { bytes: self.bytes, at: u32_at(self.bytes, entry + 2) as usize, rtype })
     }
 
     /// All RRsets, by ascending type.
@@ -328,7 +330,7 @@ impl<'z> Rrset<'z> {
             let stored = u16::from_be_bytes([out[at], out[at + 1]]);
             let target = if stored == TO_APEX { apex_at } else { start + usize::from(stored) };
             // Both lie within the first 16 KiB by what the callers reserve for names.
-            out[at..at + 2].copy_from_slice(&(0xc000 | target as u16).to_be_bytes());
+            put(out, at, (0xc000 | target as u16).to_be_bytes());
         }
     }
 
@@ -364,13 +366,9 @@ pub(super) const TO_APEX: u16 = 0xffff;
 pub(super) const OWN_OWNER: u16 = 0xffff;
 
 pub(super) fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    let mut word = [0; 2];
-    word.copy_from_slice(&bytes[at..at + 2]);
-    u16::from_le_bytes(word)
+    u16::from_le_bytes(get(bytes, at))
 }
 
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    let mut word = [0; 4];
-    word.copy_from_slice(&bytes[at..at + 4]);
-    u32::from_le_bytes(word)
+    u32::from_le_bytes(get(bytes, at))
 }
