@@ -242,6 +242,7 @@ pub fn transport_settings(config: &Config) -> Settings {
             write_timeout: server.tcp_idle_timeout,
             ..TcpSettings::default()
         },
+        rate_limit: config.rate_limit.clone(),
         encrypted: encrypted.map(|files| EncryptedSettings {
             files,
             tls: tls.listen.clone(),

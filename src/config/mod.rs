@@ -21,6 +21,7 @@ use crate::filing::decide::FilingPolicy;
 pub use crate::filing::decide::{OtherMainland, TransferInProgress};
 use crate::filing::province::Province;
 use crate::notice as notice_page;
+use crate::serve::RateLimitSettings;
 
 mod notice;
 mod read;
@@ -35,6 +36,8 @@ pub struct Config {
     pub file: PathBuf,
     /// `[server]`
     pub server: Server,
+    /// `[rate_limit]`
+    pub rate_limit: RateLimitSettings,
     /// `[tls]`
     pub tls: Tls,
     /// `[https]`
@@ -339,6 +342,7 @@ impl Config {
         let notice_server = |config: &Config| (config.notice.listen.clone(), config.notice.limits);
         let changed = [
             ("[server]", self.server != new.server),
+            ("[rate_limit]", self.rate_limit != new.rate_limit),
             ("[tls]", self.tls != new.tls),
             ("[https]", self.https != new.https),
             ("[quic]", self.quic != new.quic),

@@ -17,6 +17,7 @@ use super::{
     TransferInProgress, Zones,
 };
 use crate::fault::Fault;
+use crate::serve::RateLimitSettings;
 
 /// Longest path of the control socket in bytes: `sun_path` less its final zero, and less the
 /// `.<process number>` under which the socket is made before it is moved into place.
@@ -47,6 +48,7 @@ fn config(document: &mut Document<'_>, file: &Path) -> Config {
     let folder = file.parent().unwrap_or(Path::new(""));
     let mut listening = Listening::default();
     let server = server(document, folder, &mut listening);
+    let rate_limit = rate_limit(document);
     let tls = tls(document, folder, &mut listening);
     let https = https(document, &mut listening);
     let quic = Quic { listen: listening.read(document, "quic", Over::Udp) };
@@ -68,6 +70,7 @@ fn config(document: &mut Document<'_>, file: &Path) -> Config {
     Config {
         file: file.to_path_buf(),
         server,
+        rate_limit,
         tls,
         https,
         quic,
@@ -148,6 +151,23 @@ fn server(document: &mut Document<'_>, folder: &Path, listening: &mut Listening)
                 Duration::from_millis(100)..=Duration::from_secs(3_600),
             )
             .unwrap_or(default.tcp_idle_timeout),
+    }
+}
+
+fn rate_limit(document: &mut Document<'_>) -> RateLimitSettings {
+    let default = RateLimitSettings::default();
+    let networks = document.list(("rate_limit", "exempt"), parse_network).unwrap_or_default();
+    let mut number = |key, default: u32, most| {
+        // The range bounds it.
+        let number = document.integer(("rate_limit", key), default.into(), 0..=most);
+        u32::try_from(number).unwrap_or(default)
+    };
+    RateLimitSettings {
+        per_second: number("per_second", default.per_second, 1_000_000),
+        slip: number("slip", default.slip, 1_000),
+        ipv4_prefix: number("ipv4_prefix", default.ipv4_prefix.into(), 32) as u8,
+        ipv6_prefix: number("ipv6_prefix", default.ipv6_prefix.into(), 128) as u8,
+        exempt: networks.into_iter().map(|(network, _)| network).collect(),
     }
 }
 

@@ -50,9 +50,13 @@ impl Monitor {
 /// By transport: name, help and figure of what is one number.
 type OfTransport = (&'static str, &'static str, fn(&Counts) -> u64);
 
-const OF_TRANSPORTS: [OfTransport; 5] = [
+const OF_TRANSPORTS: [OfTransport; 7] = [
     ("beiand_dropped_queries", "Messages that deserve no reply", |counts| counts.dropped),
     ("beiand_truncated_replies", "Replies with the TC bit", |counts| counts.truncated),
+    ("beiand_withheld_replies", "Replies held back by the rate limit", |counts| counts.withheld),
+    ("beiand_slipped_replies", "Replies cut down to the TC bit by the rate limit", |counts| {
+        counts.slipped
+    }),
     ("beiand_unsent_replies", "Replies that the system did not take", |counts| counts.unsent),
     ("beiand_connections", "Connections accepted and served", |counts| counts.connections),
     (

@@ -12,7 +12,7 @@ use rustls::{ALL_VERSIONS, SupportedProtocolVersion};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::quic::{QuicCarries, QuicListener};
-use super::settings::{EncryptedSettings, Settings, TcpSettings, UdpSettings};
+use super::settings::{EncryptedSettings, RateLimitSettings, Settings, TcpSettings, UdpSettings};
 use super::tcp::{Carries, Listener};
 use super::tls::Certificate;
 use super::udp;
@@ -25,6 +25,7 @@ pub struct Bound {
     /// For each listen address, one for each worker.
     pub(super) udp: Vec<Arc<Socket>>,
     pub(super) udp_batch: usize,
+    pub(super) rate_limit: RateLimitSettings,
     pub(super) tcp: Vec<Listener>,
     pub(super) tcp_settings: TcpSettings,
     /// DNS over TLS and over HTTPS.
@@ -175,6 +176,7 @@ pub fn bind(settings: &Settings) -> Result<Bound, BindError> {
         workers,
         udp: Vec::new(),
         udp_batch: settings.udp.batch.clamp(1, 1024),
+        rate_limit: settings.rate_limit.clone(),
         tcp: Vec::new(),
         tcp_settings: settings.tcp,
         encrypted: Vec::new(),

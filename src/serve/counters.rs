@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::qtype::QtypeGroup;
+use super::rate_limit::Limited;
 use crate::answer::{Outcome, Reply};
 use crate::filing::Reason;
 
@@ -77,6 +78,10 @@ pub struct Counts {
     pub unsent: u64,
     /// Replies with the TC bit: the client is to ask again over TCP.
     pub truncated: u64,
+    /// Replies held back by the rate limit; they are among [`Counts::rcodes`].
+    pub withheld: u64,
+    /// Replies cut down to the TC bit by the rate limit.
+    pub slipped: u64,
     /// Connections accepted and served.
     pub connections: u64,
     /// Connections served that have ended.
@@ -98,7 +103,7 @@ impl Counts {
 
     /// Replies handed to the system for sending, and taken by it.
     pub fn replies(&self) -> u64 {
-        self.rcodes.iter().sum::<u64>().saturating_sub(self.unsent)
+        self.rcodes.iter().sum::<u64>().saturating_sub(self.unsent + self.withheld)
     }
 
     /// Replies that the gate changed (or, observing, would have) for this reason.
@@ -123,6 +128,8 @@ impl AddAssign<&Counts> for Counts {
         self.dropped += other.dropped;
         self.unsent += other.unsent;
         self.truncated += other.truncated;
+        self.withheld += other.withheld;
+        self.slipped += other.slipped;
         self.connections += other.connections;
         self.connections_ended += other.connections_ended;
         self.connections_over_limit += other.connections_over_limit;
@@ -174,6 +181,8 @@ pub(super) struct Slot {
     dropped: Cell,
     unsent: Cell,
     truncated: Cell,
+    withheld: Cell,
+    slipped: Cell,
     connections: Cell,
     connections_ended: Cell,
     connections_over_limit: Cell,
@@ -209,6 +218,15 @@ impl Slot {
         self.unsent.add(replies);
     }
 
+    /// A reply counted already that the rate limit has its say about.
+    pub(super) fn limited(&self, limited: Limited) {
+        match limited {
+            Limited::No => {}
+            Limited::Slipped => self.slipped.add(1),
+            Limited::Withheld => self.withheld.add(1),
+        }
+    }
+
     pub(super) fn connection(&self) {
         self.connections.add(1);
     }
@@ -232,6 +250,8 @@ impl Slot {
             dropped: self.dropped.get(),
             unsent: self.unsent.get(),
             truncated: self.truncated.get(),
+            withheld: self.withheld.get(),
+            slipped: self.slipped.get(),
             // Ended before begun, so that no connection ends that had not begun.
             connections_ended: self.connections_ended.get(),
             connections: self.connections.get(),

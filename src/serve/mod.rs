@@ -5,6 +5,7 @@
 //! | `udp` | UDP: one thread a worker and listen address, batches, the hot path |
 //! | `tcp` | TCP, DNS over TLS and over HTTPS: our own acceptor with limits, pipelining, timeouts |
 //! | `quic`, `bridge` | DNS over QUIC and over HTTP/3 on hickory-server; experimental |
+//! | `rate_limit` | response rate limiting over UDP |
 //! | `tls` | the certificate of all that is encrypted, and its renewal |
 //! | `http` | HTTP/1.1 with limits, for pages of our own; no queries |
 //!
@@ -21,6 +22,7 @@ mod guarded;
 pub mod http;
 mod qtype;
 mod quic;
+mod rate_limit;
 mod settings;
 mod tcp;
 mod tls;
@@ -39,12 +41,15 @@ use tokio::sync::watch;
 pub use bind::{BindError, Bound, LocalAddrs, bind, bind_listeners};
 pub use counters::{Counters, Counting, Counts, Protocol, RCODE_SLOTS};
 pub use qtype::QtypeGroup;
-pub use settings::{CertificateFiles, EncryptedSettings, Settings, TcpSettings, UdpSettings};
+pub use settings::{
+    CertificateFiles, EncryptedSettings, RateLimitSettings, Settings, TcpSettings, UdpSettings,
+};
 pub use tls::{Certificate, check_certificate};
 pub use traced::TARGET as TRACE_TARGET;
 
 use crate::state::Shared;
 use counters::Registry;
+use rate_limit::RateLimit;
 
 impl Bound {
     /// Starts every thread and answers from `shared` until [`Running::stop`].
@@ -71,10 +76,12 @@ impl Bound {
                 drop(finished);
             })
         };
+        let rate_limit = RateLimit::new(self.rate_limit).map(Arc::new);
         for (number, socket) in self.udp.into_iter().enumerate() {
             let worker = udp::Worker::new(
                 socket,
                 self.udp_batch,
+                rate_limit.clone(),
                 Arc::clone(&shared),
                 registry.slot(Protocol::Udp),
                 stop_seen.clone(),

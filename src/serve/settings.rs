@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 /// Everything that [`super::bind()`] and the transports need to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -16,6 +18,8 @@ pub struct Settings {
     pub workers: usize,
     /// UDP buffers and batches.
     pub udp: UdpSettings,
+    /// Response rate limiting over UDP.
+    pub rate_limit: RateLimitSettings,
     /// Limits and timeouts of TCP, and of what is encrypted.
     pub tcp: TcpSettings,
     /// The encrypted transports; off unless given.
@@ -29,6 +33,7 @@ impl Settings {
             listen,
             workers: 0,
             udp: UdpSettings::default(),
+            rate_limit: RateLimitSettings::default(),
             tcp: TcpSettings::default(),
             encrypted: None,
         }
@@ -50,6 +55,33 @@ pub struct UdpSettings {
 impl Default for UdpSettings {
     fn default() -> UdpSettings {
         UdpSettings { receive_buffer: 4 << 20, send_buffer: 1 << 20, batch: 32 }
+    }
+}
+
+/// Response rate limiting over UDP: so many answers a second of one class to one prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimitSettings {
+    /// Answers a second; 0 (default) limits nothing.
+    pub per_second: u32,
+    /// Of the answers over the limit every so many-th goes out, truncated; 0: none does.
+    pub slip: u32,
+    /// Length of the prefix by which IPv4 clients are taken together: 0 to 32.
+    pub ipv4_prefix: u8,
+    /// The same for IPv6: 0 to 128.
+    pub ipv6_prefix: u8,
+    /// Clients that are never limited.
+    pub exempt: Vec<IpNet>,
+}
+
+impl Default for RateLimitSettings {
+    fn default() -> RateLimitSettings {
+        RateLimitSettings {
+            per_second: 0,
+            slip: 2,
+            ipv4_prefix: 24,
+            ipv6_prefix: 56,
+            exempt: Vec::new(),
+        }
     }
 }
 

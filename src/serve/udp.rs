@@ -24,6 +24,7 @@ use tokio::sync::watch;
 use super::Phase;
 use super::counters::Slot;
 use super::guarded::answer_asked_guarded;
+use super::rate_limit::{Limited, RateLimit};
 use super::settings::UdpSettings;
 use super::unix_now;
 use crate::answer::{AskedName, Context, MAX_UDP_REPLY, Outcome, Transport};
@@ -90,6 +91,7 @@ pub(super) struct Worker {
     batch: Batch,
     /// The name asked for by each packet of the batch.
     asked: Box<[AskedName]>,
+    rate_limit: Option<Arc<RateLimit>>,
     shared: Arc<Shared>,
     slot: Arc<Slot>,
     phase: watch::Receiver<Phase>,
@@ -106,12 +108,13 @@ impl Worker {
     pub(super) fn new(
         socket: Arc<Socket>,
         batch: usize,
+        rate_limit: Option<Arc<RateLimit>>,
         shared: Arc<Shared>,
         slot: Arc<Slot>,
         phase: watch::Receiver<Phase>,
     ) -> Worker {
         let asked = (0..batch).map(|_| AskedName::default()).collect();
-        Worker { socket, batch: Batch::new(batch), asked, shared, slot, phase }
+        Worker { socket, batch: Batch::new(batch), asked, rate_limit, shared, slot, phase }
     }
 
     /// Answers until told to stop, and then what has arrived by then.
@@ -161,18 +164,28 @@ impl Worker {
         for asked in &self.asked[..received] {
             asked.fetch_zone(&state);
         }
+        let limit = self.rate_limit.as_deref().map(|limit| (limit, limit.now()));
         let mut replies = 0;
         for index in 0..received {
+            let mut limited = Limited::No;
             let outcome = match self.batch.packet(index) {
                 Packet::None => continue,
                 Packet::Unanswerable => Outcome::Drop,
                 Packet::Query { client, query, reply } => {
                     let context = Context { client, transport: Transport::Udp, now };
-                    answer_asked_guarded(&state, &context, query, &self.asked[index], reply)
+                    let asked = &self.asked[index];
+                    let mut outcome = answer_asked_guarded(&state, &context, query, asked, reply);
+                    if let (Some((limit, now)), Outcome::Reply(told)) = (limit, &mut outcome) {
+                        limited = limit.limit(now, &state, &context, query, reply, told);
+                    }
+                    outcome
                 }
             };
             self.slot.count(&outcome);
-            if let Outcome::Reply(reply) = outcome {
+            self.slot.limited(limited);
+            if let Outcome::Reply(reply) = outcome
+                && limited != Limited::Withheld
+            {
                 self.batch.queue_reply(replies, index, reply.len);
                 replies += 1;
             }
@@ -576,7 +589,7 @@ mod tests {
         let (_, socket, client) = batch_and_client();
         let (stop, phase) = watch::channel(Phase::Serving);
         let slot = Arc::new(Slot::default());
-        let worker = Worker::new(Arc::new(socket), 2, Arc::default(), slot, phase);
+        let worker = Worker::new(Arc::new(socket), 2, None, Arc::default(), slot, phase);
         let queries = [7, 8, 9, 10, 11];
         for id in queries {
             client.send(&[0, id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
@@ -598,7 +611,7 @@ mod tests {
         let (_stop, phase) = watch::channel(Phase::Serving);
         let registry = Registry::default();
         let slot = registry.slot(Protocol::Udp);
-        let mut worker = Worker::new(Arc::new(socket), 3, Arc::default(), slot, phase);
+        let mut worker = Worker::new(Arc::new(socket), 3, None, Arc::default(), slot, phase);
         for id in [7, 8, 9] {
             client.send(&[0, id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
         }
