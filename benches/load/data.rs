@@ -22,17 +22,39 @@ pub enum QuerySet {
     Nxdomain,
     /// Zones without a filing.
     Blocked,
+    /// Names below a delegation of an open zone, with its glue.
+    Referral,
     /// Domains that no server here hosts.
     NotHosted,
 }
 
+/// Whether queries carry an OPT record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edns {
+    /// Version 0, 1,232 bytes: as resolvers ask.
+    With,
+    /// A bare question.
+    Without,
+}
+
+impl Edns {
+    /// As the report calls it, after the name of a set.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Edns::With => "",
+            Edns::Without => ", no EDNS",
+        }
+    }
+}
+
 impl QuerySet {
     /// All of them, in the order of the report.
-    pub const ALL: [QuerySet; 5] = [
+    pub const ALL: [QuerySet; 6] = [
         QuerySet::Hot,
         QuerySet::Uniform,
         QuerySet::Nxdomain,
         QuerySet::Blocked,
+        QuerySet::Referral,
         QuerySet::NotHosted,
     ];
 
@@ -43,6 +65,7 @@ impl QuerySet {
             QuerySet::Uniform => "uniform",
             QuerySet::Nxdomain => "nxdomain",
             QuerySet::Blocked => "blocked",
+            QuerySet::Referral => "referral",
             QuerySet::NotHosted => "not-hosted",
         }
     }
@@ -57,7 +80,11 @@ impl QuerySet {
 pub struct Queries {
     bytes: Vec<u8>,
     ends: Vec<u32>,
+    edns: Edns,
 }
+
+/// Bytes of an OPT record without options.
+const OPT: [u8; 11] = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0];
 
 impl Queries {
     /// How many there are.
@@ -71,8 +98,17 @@ impl Queries {
         &self.bytes[start..self.ends[index] as usize]
     }
 
+    /// The question of a packet.
+    pub fn question(&self, index: usize) -> &[u8] {
+        let packet = self.get(index);
+        match self.edns {
+            Edns::With => &packet[12..packet.len() - OPT.len()],
+            Edns::Without => &packet[12..],
+        }
+    }
+
     fn push(&mut self, name: &str, qtype: u16) {
-        self.bytes.extend([0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1]);
+        self.bytes.extend([0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(self.edns == Edns::With)]);
         for label in name.split('.') {
             self.bytes.push(label.len() as u8);
             self.bytes.extend(label.as_bytes());
@@ -80,8 +116,9 @@ impl Queries {
         self.bytes.push(0);
         self.bytes.extend(qtype.to_be_bytes());
         self.bytes.extend([0, 1]);
-        // OPT: version 0, 1,232 bytes.
-        self.bytes.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
+        if self.edns == Edns::With {
+            self.bytes.extend(OPT);
+        }
         self.ends.push(self.bytes.len() as u32);
     }
 }
@@ -126,6 +163,11 @@ pub fn is_filed(number: usize) -> bool {
     number % 10 != 7
 }
 
+/// Whether the zone with this number delegates `dev` below it.
+fn delegates(number: usize) -> bool {
+    number.is_multiple_of(20)
+}
+
 /// The text of a zone of nine records.
 pub fn zone_text(number: usize, serial: u32, address: [u8; 4]) -> String {
     let [a, b, c, d] = address;
@@ -136,15 +178,23 @@ pub fn zone_text(number: usize, serial: u32, address: [u8; 4]) -> String {
         "$ORIGIN {origin}.\n$TTL {ttl}\n\
          @ IN SOA ns1.hoster.example. hostmaster.{origin}. {serial} 14400 3600 1209600 300\n\
          @ IN NS ns1.hoster.example.\n@ IN NS ns2.hoster.example.\n\
-         @ IN A {a}.{b}.{c}.{d}\n@ IN AAAA 2001:db8:1:{hi:x}::{lo:x}\n@ IN MX 10 mail\n\
-         @ IN TXT \"v=spf1 ip4:{a}.{b}.{c}.{d} -all; token={token:016x}\"\n\
+         @ IN A {a}.{b}.{c}.{d}\n@ IN MX 10 mail\n\
          www IN A {a}.{b}.{c}.{d}\nmail IN A {a}.{b}.{c}.{e}\n",
         ttl = 300 + number % 7 * 300,
-        hi = number >> 16,
-        lo = number & 0xFFFF,
-        token = (number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
         e = d ^ 1,
     )
+    .expect("a String");
+    let [hi, lo] = [number >> 16, number & 0xFFFF];
+    if delegates(number) {
+        write!(text, "dev IN NS ns.dev\nns.dev IN AAAA 2001:db8:1:{hi:x}::{lo:x}\n")
+    } else {
+        let token = (number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        write!(
+            text,
+            "@ IN AAAA 2001:db8:1:{hi:x}::{lo:x}\n\
+             @ IN TXT \"v=spf1 ip4:{a}.{b}.{c}.{d} -all; token={token:016x}\"\n"
+        )
+    }
     .expect("a String");
     text
 }
@@ -177,8 +227,15 @@ impl Data {
             let origin = origin(number);
             let file = part.join(format!("{origin}.zone"));
             let serial = 2_024_000_000 + (number as u32).wrapping_mul(7_919) % 1_000_000;
-            fs::write(&file, zone_text(number, serial, address(number))).expect("a file");
+            let text = zone_text(number, serial, address(number));
+            // Of an earlier run in the same folder most are as they should be.
+            if fs::read(&file).ok().as_deref() != Some(text.as_bytes()) {
+                fs::write(&file, text).expect("a file");
+            }
             files.push(ZoneFile { origin, file });
+            if (number + 1).is_multiple_of(100_000) {
+                eprintln!("{} zones written", number + 1);
+            }
         }
         let mut out =
             BufWriter::new(fs::File::create(filings_folder.join("10.csv")).expect("a file"));
@@ -199,10 +256,10 @@ impl Data {
     }
 
     /// A quarter of a million queries of the set.
-    pub fn queries(&self, set: QuerySet, seed: u64) -> Queries {
+    pub fn queries(&self, set: QuerySet, edns: Edns, seed: u64) -> Queries {
         let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         let zones = self.zones.len();
-        let mut queries = Queries { bytes: Vec::new(), ends: Vec::new() };
+        let mut queries = Queries { bytes: Vec::new(), ends: Vec::new(), edns };
         while queries.len() < 1 << 18 {
             let number = match set {
                 // Log-uniform ranks: rank r is asked for about 1/r of the time, as Zipf has it;
@@ -213,6 +270,7 @@ impl Data {
                 }
                 _ => random.below(zones),
             };
+            let number = if set == QuerySet::Referral { number / 20 * 20 } else { number };
             if is_filed(number) == (set == QuerySet::Blocked) {
                 continue;
             }
@@ -232,6 +290,7 @@ impl Data {
                     0 => queries.push(&format!("www.{origin}"), 1),
                     _ => queries.push(origin, 1),
                 },
+                QuerySet::Referral => queries.push(&format!("www.dev.{origin}"), 1),
                 QuerySet::NotHosted => {
                     queries.push(&format!("www.nowhere{:x}.com", random.below(1 << 20)), 1);
                 }

@@ -218,9 +218,7 @@ impl Lane {
         let id = u16::from_be_bytes([*reply.first()?, *reply.get(1)?]);
         let index = id % DEEP_WINDOW as u16;
         let slot = self.slots.get(usize::from(index))?;
-        let query = queries.get(slot.query as usize);
-        // The question: all but header and OPT.
-        let question = query.get(12..query.len() - 11)?;
+        let question = queries.question(slot.query as usize);
         let fits = slot.id == id
             && slot.sent.is_some()
             && reply.get(2)? & 0x80 != 0

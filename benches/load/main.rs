@@ -12,8 +12,9 @@
 //!
 //! Options: `--zones N`, `--filings N` (records of domains that are not hosted, too), `--seconds S`
 //! (of each measurement), `--rounds N`, `--rate N` (offered load of the second measurement),
-//! `--changes N`, `--servers floor,knot,nsd,beiand`,
-//! `--sets hot,uniform,nxdomain,blocked,not-hosted`, `--out FOLDER`.
+//! `--changes N`, `--servers floor,knot,nsd,bind,beiand`,
+//! `--sets hot,uniform,nxdomain,blocked,referral,not-hosted`, `--edns with,without`, `--out FOLDER`,
+//! `--data FOLDER` (where the zones are written, and kept for the next run).
 
 mod data;
 mod generator;
@@ -27,7 +28,7 @@ mod sockets;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use data::{Data, QuerySet};
+use data::{Data, Edns, QuerySet};
 use generator::{Load, Measured};
 use report::{Report, Row};
 use servers::Server;
@@ -44,8 +45,9 @@ struct Options {
     rate: u64,
     changes: usize,
     servers: Vec<String>,
-    sets: Vec<QuerySet>,
+    sets: Vec<(QuerySet, Edns)>,
     out: PathBuf,
+    data: Option<PathBuf>,
 }
 
 fn main() {
@@ -72,7 +74,8 @@ fn main() {
         options.filings,
         folder.path().display()
     );
-    let data = Data::write(folder.path(), options.zones, options.filings);
+    let data_folder = options.data.as_deref().unwrap_or(folder.path());
+    let data = Data::write(data_folder, options.zones, options.filings);
 
     let mut report =
         Report::new(options.zones, options.filings, options.seconds, options.rounds, options.rate);
@@ -87,22 +90,23 @@ fn main() {
             }
         }
     }
-    for set in &options.sets {
-        if let Some(difference) = servers::disagreement(&running, *set, &data) {
-            eprintln!("{}: {difference}", set.name());
-            report.note(format!("{}: answers differ: {difference}", set.name()));
+    for &(set, edns) in &options.sets {
+        if let Some(difference) = servers::disagreement(&running, set, edns, &data) {
+            let note = format!("{}{}: answers differ: {difference}", set.name(), edns.suffix());
+            eprintln!("{note}");
+            report.note(note);
         }
     }
     for round in 1..=options.rounds {
-        for set in &options.sets {
-            let queries = data.queries(*set, round as u64);
+        for &(set, edns) in &options.sets {
+            let queries = data.queries(set, edns, round as u64);
+            let set = format!("{}{}", set.name(), edns.suffix());
             for server in &running {
                 let time = Duration::from_secs_f64(options.seconds);
                 let full = measure(server, &Load::Full, time, &queries);
                 let steady = measure(server, &Load::Rate(options.rate), time, &queries);
                 eprintln!(
-                    "round {round} {:<10} {:<7} {:>8.0} q/s  {:.2} µs CPU; at {} q/s {:.2} µs CPU, p99 {:.0} µs",
-                    set.name(),
+                    "round {round} {set:<19} {:<7} {:>8.0} q/s  {:.2} µs CPU; at {} q/s {:.2} µs CPU, p99 {:.0} µs",
                     server.name,
                     full.rate(),
                     full.cpu_micros(),
@@ -110,13 +114,15 @@ fn main() {
                     steady.cpu_micros(),
                     steady.latency_micros(0.99),
                 );
-                report.add(Row::new(server.name, set.name(), &full, &steady));
+                report.add(Row::new(server.name, set.clone(), &full, &steady));
             }
         }
     }
-    for server in &mut running {
+    for server in &running {
         if let Some(facts) = server.facts() {
-            let changes = server.change_times(&data, options.changes);
+            eprintln!("changing what {} answers", server.name);
+            let rate = options.rate / 4;
+            let changes = server.change_times_under_load(&data, options.changes, rate);
             report.server(server.name, facts, changes);
         }
     }
@@ -137,9 +143,12 @@ fn parse(words: &[String]) -> Result<Options, String> {
         rate: 80_000,
         changes: 20,
         servers: ["floor", "knot", "nsd", "beiand"].map(str::to_owned).to_vec(),
-        sets: QuerySet::ALL.to_vec(),
+        sets: Vec::new(),
         out: PathBuf::from("bench-results"),
+        data: None,
     };
+    let mut sets = QuerySet::ALL.to_vec();
+    let mut edns = vec![Edns::With, Edns::Without];
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let value = words.next().ok_or_else(|| format!("{word} wants a value"))?;
@@ -156,15 +165,27 @@ fn parse(words: &[String]) -> Result<Options, String> {
             }
             "--servers" => options.servers = value.split(',').map(str::to_owned).collect(),
             "--sets" => {
-                options.sets = value
+                sets = value
                     .split(',')
                     .map(|name| QuerySet::named(name).ok_or_else(|| format!("no set {name}")))
                     .collect::<Result<_, _>>()?;
             }
+            "--edns" => {
+                edns = value
+                    .split(',')
+                    .map(|word| match word {
+                        "with" => Ok(Edns::With),
+                        "without" => Ok(Edns::Without),
+                        _ => Err(format!("--edns is with, without or both, not {word}")),
+                    })
+                    .collect::<Result<_, _>>()?;
+            }
+            "--data" => options.data = Some(PathBuf::from(value)),
             "--out" => options.out = PathBuf::from(value),
             other => return Err(format!("no option {other}")),
         }
     }
     options.filings = options.filings.max(options.zones);
+    options.sets = sets.iter().flat_map(|set| edns.iter().map(|edns| (*set, *edns))).collect();
     Ok(options)
 }

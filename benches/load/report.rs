@@ -13,27 +13,29 @@ use super::servers::{Changes, Facts};
 /// One server under one query set in one round.
 pub struct Row {
     server: &'static str,
-    set: &'static str,
+    set: String,
     /// In the order of [`COLUMNS`].
-    figures: [f64; 9],
+    figures: [f64; COLUMNS.len()],
 }
 
 /// What is measured: name in JSON, heading, decimals.
-const COLUMNS: [(&str, &str, usize); 9] = [
+const COLUMNS: [(&str, &str, usize); 11] = [
     ("cpu_micros_full", "CPU µs/query, full load", 2),
     ("rate_full", "queries/s, full load", 0),
     ("p50_micros_full", "p50 µs, full load", 0),
     ("p99_micros_full", "p99 µs, full load", 0),
+    ("p999_micros_full", "p99.9 µs, full load", 0),
     ("cpu_micros_steady", "CPU µs/query, fixed rate", 2),
     ("p50_micros_steady", "p50 µs, fixed rate", 0),
     ("p99_micros_steady", "p99 µs, fixed rate", 0),
+    ("p999_micros_steady", "p99.9 µs, fixed rate", 0),
     ("lost_per_million_full", "lost per million, full load", 1),
     ("lost_per_million_steady", "lost per million, fixed rate", 1),
 ];
 
 impl Row {
     /// From a measurement at full load and one at the fixed rate.
-    pub fn new(server: &'static str, set: &'static str, full: &Measured, steady: &Measured) -> Row {
+    pub fn new(server: &'static str, set: String, full: &Measured, steady: &Measured) -> Row {
         // Without an answer, or with one that fits no query.
         let lost = |measured: &Measured| {
             let asked = (measured.answered + measured.lost).max(1);
@@ -44,9 +46,11 @@ impl Row {
             full.rate(),
             full.latency_micros(0.5),
             full.latency_micros(0.99),
+            full.latency_micros(0.999),
             steady.cpu_micros(),
             steady.latency_micros(0.5),
             steady.latency_micros(0.99),
+            steady.latency_micros(0.999),
             lost(full),
             lost(steady),
         ];
@@ -102,17 +106,18 @@ impl Report {
     }
 
     /// Server and set of each group, in order of their first row.
-    fn groups(&self) -> Vec<(&'static str, &'static str)> {
+    fn groups(&self) -> Vec<(&str, &'static str)> {
         let mut groups = Vec::new();
         for row in &self.rows {
-            if !groups.contains(&(row.set, row.server)) {
-                groups.push((row.set, row.server));
+            let group = (row.set.as_str(), row.server);
+            if !groups.contains(&group) {
+                groups.push(group);
             }
         }
         groups
     }
 
-    fn medians(&self, set: &str, server: &str) -> [f64; 9] {
+    fn medians(&self, set: &str, server: &str) -> [f64; COLUMNS.len()] {
         std::array::from_fn(|column| {
             let figures = self.rows.iter().filter(|r| r.set == set && r.server == server);
             median(&figures.map(|r| r.figures[column]).collect::<Vec<_>>())
@@ -154,8 +159,8 @@ impl Report {
                 .collect();
             line(format!("| {set} | {server} | {ratio} | {} |", cells.join(" | ")));
         }
-        line("\n| server | start s | MiB | MiB after load | zone replaced, median ms | worst ms | 1,000 zones ms | filing appended, median ms | worst ms | 1,000 filings ms |".to_owned());
-        line(format!("| --- | {}", "---: | ".repeat(9).trim_end()));
+        line("\n| server | start s | MiB | MiB after load | zone replaced, median ms | worst ms | 1,000 zones ms | filing appended, median ms | worst ms | 1,000 filings ms | lost per million meanwhile |".to_owned());
+        line(format!("| --- | {}", "---: | ".repeat(10).trim_end()));
         for (name, facts, changes) in &self.servers {
             let filings = match changes.thousand_filings {
                 Some(all) => {
@@ -168,13 +173,14 @@ impl Report {
                 None => " | | ".to_owned(),
             };
             line(format!(
-                "| {name} | {:.1} | {:.0} | {:.0} | {:.1} | {:.1} | {:.0} | {filings} |",
+                "| {name} | {:.1} | {:.0} | {:.0} | {:.1} | {:.1} | {:.0} | {filings} | {:.1} |",
                 facts.start_seconds,
                 facts.start_mib,
                 facts.end_mib,
                 median(&changes.zone),
                 worst(&changes.zone),
                 changes.thousand_zones,
+                changes.lost_per_million,
             ));
         }
         for note in &self.notes {
@@ -210,6 +216,7 @@ impl Report {
                     "thousand_zones_ms": changes.thousand_zones,
                     "filing_appended_ms": changes.filing,
                     "thousand_filings_ms": changes.thousand_filings,
+                    "lost_per_million": changes.lost_per_million,
                 })
             })
             .collect();

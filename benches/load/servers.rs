@@ -6,10 +6,13 @@ use std::io::Write as _;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::SERVER_CORE;
-use super::data::{self, Data, NOTICE, QuerySet};
+use super::data::{self, Data, Edns, NOTICE, QuerySet};
+use super::generator::{self, Load};
 use super::peers::{self, Peer};
 use super::process;
 use super::sockets::{Address, Batch, Wait};
@@ -34,6 +37,7 @@ enum Kind {
     Floor,
     Knot,
     Nsd,
+    Bind,
     Beiand,
 }
 
@@ -58,6 +62,8 @@ pub struct Changes {
     pub filing: Vec<f64>,
     /// A thousand filings appended, until the last was answered.
     pub thousand_filings: Option<f64>,
+    /// Queries of the load meanwhile that had no answer, or one that fits none, in a million.
+    pub lost_per_million: f64,
 }
 
 impl Server {
@@ -75,6 +81,7 @@ impl Server {
             }
             "knot" => (Kind::Knot, peers::knot(&folder.join("knot"), &data.zones, core)),
             "nsd" => (Kind::Nsd, peers::nsd(&folder.join("nsd"), &data.zones, core)),
+            "bind" => (Kind::Bind, peers::bind(&folder.join("bind"), &data.zones, core)),
             "beiand" => (Kind::Beiand, beiand(folder, data)),
             other => return Err(format!("no server {other}")),
         };
@@ -105,8 +112,32 @@ impl Server {
         })
     }
 
+    /// [`Self::change_times`] while queries come in at a steady rate.
+    pub fn change_times_under_load(&self, data: &Data, times: usize, rate: u64) -> Changes {
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let load = scope.spawn(|| {
+                let queries = data.queries(QuerySet::Uniform, Edns::With, 7);
+                let (mut answered, mut lost) = (0, 0);
+                while !is_over.load(Ordering::Relaxed) {
+                    let second = Duration::from_secs(1);
+                    let rate = Load::Rate(rate);
+                    let measured =
+                        generator::run(self.address, self.pid(), &rate, second, &queries);
+                    answered += measured.answered;
+                    lost += measured.lost + measured.strange;
+                }
+                lost as f64 * 1e6 / (answered + lost).max(1) as f64
+            });
+            let mut changes = self.change_times(data, times);
+            is_over.store(true, Ordering::Relaxed);
+            changes.lost_per_million = load.join().expect("the load does not panic");
+            changes
+        })
+    }
+
     /// Replaces zone files and appends filings, and waits for the answers.
-    pub fn change_times(&mut self, data: &Data, times: usize) -> Changes {
+    fn change_times(&self, data: &Data, times: usize) -> Changes {
         let mut changes = Changes::default();
         // Zones with a filing, spread over all.
         let filed: Vec<usize> = (0..data.zones.len()).filter(|n| data::is_filed(*n)).collect();
@@ -161,6 +192,11 @@ impl Server {
         let (program, package, verb) = match self.kind {
             Kind::Knot => ("knotc", "knot", "zone-reload"),
             Kind::Nsd => ("nsd-control", "nsd", "reload"),
+            Kind::Bind => {
+                // SAFETY: kill(2) takes two integers; the pid is our child's, not yet waited for.
+                unsafe { libc::kill(self.pid() as libc::pid_t, libc::SIGHUP) };
+                return;
+            }
             Kind::Beiand | Kind::Floor => return,
         };
         let done = Command::new(peers::installed(program, package))
@@ -234,8 +270,8 @@ fn millis(begun: Instant) -> f64 {
 
 /// Asks every server a sample of the set and says where the answers differ. The floor has no say;
 /// of a blocked name beiand must give the notice.
-pub fn disagreement(servers: &[Server], set: QuerySet, data: &Data) -> Option<String> {
-    let queries = data.queries(set, 99);
+pub fn disagreement(servers: &[Server], set: QuerySet, edns: Edns, data: &Data) -> Option<String> {
+    let queries = data.queries(set, edns, 99);
     for index in 0..2_000.min(queries.len()) {
         let packet = queries.get(index);
         let mut answers: BTreeMap<Vec<u8>, &str> = BTreeMap::new();
