@@ -134,7 +134,7 @@ fn who_shows_our_cookie_is_not_limited_and_who_forges_one_is() {
 #[test]
 fn exempt_networks_and_servers_without_a_limit_answer_everything() {
     let exempt = limited("exempt = [\"127.0.0.0/8\"]");
-    let mut site = Site::new();
+    let site = Site::new();
     site.plain_zone("open.example").records(&[Record::open("open.example")]);
     for server in [exempt, site.start()] {
         let flood = Flood::of(&server, &query(7, "open.example", 1));
