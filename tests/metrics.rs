@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Record, Server, Site, eventually, message, replace};
+use common::{NOTICE_PAGE, Record, Server, Site, eventually, message, replace};
 use serde_json::Value;
 
 const OPEN_METRICS: &str = "Accept: application/openmetrics-text; version=1.0.0\r\n";
@@ -23,6 +23,7 @@ fn server() -> (Server, SocketAddr) {
     site.plain_zone("open.example").plain_zone("dark.example");
     site.records(&[Record::open("open.example")]);
     site.config_tail("[metrics]\nlisten = [\"127.0.0.1:0\"]");
+    site.config_tail(NOTICE_PAGE);
     let server = site.start();
     let address = metrics_address(&server);
     (server, address)
@@ -131,6 +132,30 @@ fn what_is_asked_is_counted_by_transport_type_code_and_reason() {
     eventually("the connection is over", || figure(metrics, open) == 0.0);
     let _held = TcpStream::connect(server.tcp()).expect("a connection");
     eventually("a connection is open", || figure(metrics, open) == 1.0);
+}
+
+#[test]
+fn what_the_notice_page_answers_is_counted_by_reason_and_status() {
+    let (server, metrics) = server();
+    let notice = server.listening("notice");
+    for host in ["dark.example", "www.dark.example", "open.example", "nowhere.example", "a..b"] {
+        common::http::get(notice, host, "/", "");
+    }
+    for (sample, wanted) in [
+        ("beiand_notice_pages_total{reason=\"no-filing\"}", 2.0),
+        ("beiand_notice_pages_total{reason=\"open\"}", 1.0),
+        ("beiand_notice_pages_total{reason=\"not-hosted\"}", 2.0),
+        ("beiand_notice_pages_total{reason=\"rejected\"}", 0.0),
+        ("beiand_notice_responses_total{status=\"451\"}", 2.0),
+        ("beiand_notice_responses_total{status=\"503\"}", 1.0),
+        ("beiand_notice_responses_total{status=\"404\"}", 1.0),
+        ("beiand_notice_responses_total{status=\"400\"}", 1.0),
+        ("beiand_connections_total{transport=\"notice\"}", 5.0),
+    ] {
+        assert_eq!(figure(metrics, sample), wanted, "{sample}");
+    }
+    let stats = server.beiand(&["stats"]);
+    assert!(stats.stdout.contains("beiand_notice_pages_total"), "{stats}");
 }
 
 #[test]
@@ -274,7 +299,8 @@ fn dashboard_queries() -> Vec<String> {
 
 #[test]
 fn dashboard_and_rules_name_only_figures_that_there_are() {
-    let (_server, metrics) = server();
+    let (server, metrics) = server();
+    common::http::get(server.listening("notice"), "dark.example", "/", "");
     let page = get(metrics, "/metrics", "").body;
     let samples: BTreeSet<&str> = page
         .lines()
@@ -304,6 +330,7 @@ impl Drop for Prometheus {
 fn prometheus_scrapes_the_page_and_every_query_of_the_dashboard_has_an_answer() {
     let (server, metrics) = server();
     server.dig(&["dark.example", "A"]);
+    common::http::get(server.listening("notice"), "dark.example", "/", "");
     let config = server.site.path("prometheus.yml");
     replace(
         &config,

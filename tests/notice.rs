@@ -329,6 +329,13 @@ fn a_domain_that_was_opened_says_so_and_reloads_over_a_new_connection() {
     assert!(reply.body.contains("The site is open now"), "{reply}");
     assert_eq!(reply.header("connection"), "close", "{reply}");
     assert!(client.is_closed(), "else the browser would not look the name up again");
+    // Whoever needs more time has it, in either language.
+    assert!(reply.body.contains("href=\"?lang=en&amp;stay\""), "{reply}");
+    let staying = get(server.listening("notice"), "site.example", "/x?lang=en&stay", "");
+    assert_eq!((staying.status, staying.header("refresh")), (503, ""), "{staying}");
+    assert!(staying.body.contains("does not reload by itself"), "{staying}");
+    assert!(staying.body.contains("href=\"?lang=zh&amp;stay\""), "the switch keeps it\n{staying}");
+    assert!(staying.body.contains("href=\"?lang=en\""), "and there is a way back\n{staying}");
 }
 
 #[test]

@@ -14,12 +14,15 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::{Exit, Failure, limits, logging, privileges, service, settings};
 use crate::answer::cookie::CookieSecret;
 use crate::config::Config;
+use crate::monitor::Monitor;
+use crate::monitor::page::{self, MetricsPage};
 use crate::monitor::tally::Tally;
-use crate::monitor::{Monitor, page};
-use crate::notice::{self, Look, LookInUse};
+use crate::notice::{self, Look, LookInUse, Responder, Served};
 use crate::reload::rebuild::{ReadAgain, ReadSettings, Rebuild};
 use crate::reload::{self, Driver, control};
-use crate::serve::{self, Certificate, EncryptedSettings, LocalAddrs, Settings, TcpSettings, http};
+use crate::serve::{
+    self, Certificate, EncryptedSettings, LocalAddrs, Protocol, Settings, TcpSettings,
+};
 use crate::state::{Phase, Shared, State};
 
 /// How long queries that have come may take to be answered once the server is to stop.
@@ -47,11 +50,8 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
     let bound = serve::bind(&transport_settings(config))?;
     let certificate = bound.certificate();
     let (notice_listeners, notice_addresses) = serve::bind_listeners(&config.notice.listen)?;
-    log_addresses(bound.local_addrs(), &notice_addresses);
-    let metrics =
-        http::Bound::new("metrics", &config.metrics.listen).map_err(|(address, error)| {
-            Failure::io(format!("listening on {address} ([metrics] listen)"))(error)
-        })?;
+    let (metrics_listeners, metrics_addresses) = serve::bind_listeners(&config.metrics.listen)?;
+    log_addresses(bound.local_addrs(), &notice_addresses, &metrics_addresses);
     // Before any thread is started, so that all of them are bound by it.
     if let Some(user) = &config.server.user {
         privileges::become_user(user, config.server.group.as_deref())?;
@@ -66,32 +66,28 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
     log.detach();
     let mut signals = Signals::install()?;
     let shared = Arc::new(Shared::new(State::default()));
-    let running = bound.run(Arc::clone(&shared)).map_err(Failure::io("starting the threads"))?;
+    let mut running =
+        bound.run(Arc::clone(&shared)).map_err(Failure::io("starting the threads"))?;
     let read_settings = settings_reader(config.clone(), secret, certificate, Arc::clone(&look));
     let rebuild = Rebuild::new(Arc::clone(&shared), settings, read_settings);
     let driver = Driver::spawn(driver_settings(config), rebuild)
         .map_err(Failure::io("starting the reload thread"))?;
     let counting = running.counting();
-    let monitor = Monitor::new(Arc::clone(&shared), counting, driver.clone(), log.control());
+    let served = Arc::new(Served::default());
+    let log = log.control();
+    let of_notice = Arc::clone(&served);
+    let monitor = Monitor::new(Arc::clone(&shared), counting, driver.clone(), log, of_notice);
     let monitor = Arc::new(monitor);
     let control = listen_for_control(config, &driver, &monitor);
-    let metrics = metrics
-        .run(page::LIMITS, page::page(monitor))
+    let find = find_record(driver.clone());
+    let notice = Arc::new(Responder::new(Arc::clone(&shared), look, find, served));
+    let metrics = Arc::new(MetricsPage(monitor));
+    running
+        .serve_page(Protocol::Notice, notice_listeners, config.notice.limits, notice)
+        .map_err(Failure::io("starting the notice page"))?;
+    running
+        .serve_page(Protocol::Metrics, metrics_listeners, page::limits(), metrics)
         .map_err(Failure::io("starting the metrics page"))?;
-    let notice = match running.runtime() {
-        Some(runtime) => Some(
-            notice::serve(
-                runtime,
-                notice_listeners,
-                config.notice.limits,
-                Arc::clone(&shared),
-                look,
-                find_record(driver.clone()),
-            )
-            .map_err(Failure::io("starting the notice page"))?,
-        ),
-        None => None,
-    };
     tell_when_ready(driver.clone(), Arc::clone(&shared))?;
     loop {
         match signals.wait() {
@@ -109,7 +105,7 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
     }
     signals.let_the_next_one_kill();
     service::stopping();
-    drop((control, metrics, notice));
+    drop(control);
     driver.stop();
     running.stop(DRAIN);
     tracing::info!("stopped");
@@ -289,7 +285,7 @@ fn look_for_ipv6_loopback() -> Loopback {
     }
 }
 
-fn log_addresses(addresses: &LocalAddrs, notice: &Vec<SocketAddr>) {
+fn log_addresses(addresses: &LocalAddrs, notice: &Vec<SocketAddr>, metrics: &Vec<SocketAddr>) {
     let by_transport = [
         ("udp", &addresses.udp),
         ("tcp", &addresses.tcp),
@@ -298,6 +294,7 @@ fn log_addresses(addresses: &LocalAddrs, notice: &Vec<SocketAddr>) {
         ("quic", &addresses.quic),
         ("http3", &addresses.http3),
         ("notice", notice),
+        ("metrics", metrics),
     ];
     for (transport, addresses) in by_transport {
         for address in addresses {

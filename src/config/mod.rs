@@ -21,7 +21,7 @@ use crate::filing::decide::FilingPolicy;
 pub use crate::filing::decide::{OtherMainland, TransferInProgress};
 use crate::filing::province::Province;
 use crate::notice as notice_page;
-use crate::serve::RateLimitSettings;
+use crate::serve::{RateLimitSettings, TcpSettings};
 
 mod notice;
 mod read;
@@ -225,14 +225,15 @@ pub struct Gate {
 }
 
 /// `[notice]`: the web page that blocked domains lead to.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
     /// Where the page is served over HTTP; empty (default) is nowhere.
     pub listen: Vec<SocketAddr>,
     /// How it looks and what it says; name and website are never empty where anything listens.
     pub page: notice_page::Settings,
-    /// How many may ask at a time, and how long that may take.
-    pub limits: notice_page::Limits,
+    /// How many may ask at a time, and how long that may take: 4,096 connections in all, 64 of one
+    /// client and 10 s by default. When there are as many in all, the one idle longest makes room.
+    pub limits: TcpSettings,
 }
 
 /// `[regions]`: where addresses are.
@@ -397,6 +398,19 @@ impl Default for Server {
 impl Default for Https {
     fn default() -> Https {
         Https { listen: Vec::new(), path: "/dns-query".to_owned() }
+    }
+}
+
+impl Default for Notice {
+    fn default() -> Notice {
+        let limits = TcpSettings {
+            max_connections: 4_096,
+            max_connections_per_client: 64,
+            idle_timeout: Duration::from_secs(10),
+            evict_idle_after: Duration::ZERO,
+            ..TcpSettings::default()
+        };
+        Notice { listen: Vec::new(), page: notice_page::Settings::default(), limits }
     }
 }
 

@@ -7,7 +7,8 @@ use super::Notice;
 use super::read::{Listening, Over, path, small};
 use super::reader::{Document, Key};
 use super::values::{Problem, parse_filled};
-use crate::notice::{Limits, Provider, Settings};
+use crate::notice::{Provider, Settings};
+use crate::serve::TcpSettings;
 
 /// Reads the section.
 pub(super) fn read(
@@ -73,19 +74,20 @@ fn provider(document: &mut Document<'_>) -> Provider {
     }
 }
 
-fn limits(document: &mut Document<'_>) -> Limits {
-    let default = Limits::default();
+fn limits(document: &mut Document<'_>) -> TcpSettings {
+    let default = super::Notice::default().limits;
     let mut limit =
         |name, default: usize| small(document.integer(key(name), default as u64, 1..=1_000_000));
-    Limits {
+    TcpSettings {
         max_connections: limit("max_connections", default.max_connections),
         max_connections_per_client: limit(
             "max_connections_per_client",
             default.max_connections_per_client,
         ),
-        timeout: document
+        idle_timeout: document
             .duration(key("timeout"), Duration::from_secs(1)..=Duration::from_secs(300))
-            .unwrap_or(default.timeout),
+            .unwrap_or(default.idle_timeout),
+        ..default
     }
 }
 

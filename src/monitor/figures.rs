@@ -10,6 +10,7 @@ use super::exposition::{Family, Kind};
 use super::process;
 use super::tally::Tally;
 use crate::filing::{Reason, Verdict};
+use crate::notice::Served;
 use crate::reload::Record;
 use crate::reload::history::{DURATION_BOUNDS, End};
 use crate::serve::{Counters, Counts, Protocol, QtypeGroup, RCODE_SLOTS};
@@ -31,6 +32,7 @@ impl Monitor {
             .with(&[], f64::from(u8::from(state.phase == Phase::Serving))),
         ];
         families.extend(of_queries(&self.counting.sum()));
+        families.extend(of_notice(&self.served));
         families.extend(of_data(&self.tally(&state), state.records));
         families.extend(of_reloads(&self.driver.history()));
         families.push(
@@ -76,7 +78,7 @@ fn of_queries(counters: &Counters) -> Vec<Family> {
     let mut replies =
         Family::new("beiand_replies", Kind::Counter, "", "Replies, by transport and response code");
     let mut open = Family::new("beiand_open_connections", Kind::Gauge, "", "Connections open now");
-    for protocol in Protocol::ALL {
+    for protocol in Protocol::of_queries() {
         let counts = counters.by_protocol(protocol);
         let transport = ("transport", protocol.name());
         for group in QtypeGroup::ALL {
@@ -90,9 +92,11 @@ fn of_queries(counters: &Counters) -> Vec<Family> {
         let others = (0..RCODE_SLOTS).filter(|slot| RCODES.iter().all(|(code, _)| code != slot));
         let other: u64 = others.map(|slot| counts.rcodes[slot]).sum();
         replies.add("_total", &[transport, ("rcode", "other")], other as f64);
-        if protocol.has_counted_connections() {
-            open.add("", &[transport], counts.open_connections() as f64);
-        }
+    }
+    let of_connections = || Protocol::ALL.into_iter().filter(|it| it.has_counted_connections());
+    for protocol in of_connections() {
+        let value = counters.by_protocol(protocol).open_connections() as f64;
+        open.add("", &[("transport", protocol.name())], value);
     }
     let total = counters.total();
     let mut blocked = Family::new(
@@ -107,12 +111,13 @@ fn of_queries(counters: &Counters) -> Vec<Family> {
     let mut families = vec![queries, replies, blocked];
     for (name, help, figure) in OF_TRANSPORTS {
         let mut family = Family::new(name, Kind::Counter, "", help);
-        for protocol in Protocol::ALL {
-            let is_of_connections = name.starts_with("beiand_connections");
-            if protocol.has_counted_connections() || !is_of_connections {
-                let value = figure(counters.by_protocol(protocol)) as f64;
-                family.add("_total", &[("transport", protocol.name())], value);
-            }
+        let protocols: Vec<Protocol> = match name.starts_with("beiand_connections") {
+            true => of_connections().collect(),
+            false => Protocol::of_queries().collect(),
+        };
+        for protocol in protocols {
+            let value = figure(counters.by_protocol(protocol)) as f64;
+            family.add("_total", &[("transport", protocol.name())], value);
         }
         families.push(family);
     }
@@ -132,6 +137,28 @@ const RCODES: [(usize, &str); 9] = [
     (9, "NOTAUTH"),
     (16, "BADVERS"),
 ];
+
+fn of_notice(served: &Served) -> Vec<Family> {
+    let mut pages = Family::new(
+        "beiand_notice_pages",
+        Kind::Counter,
+        "",
+        "Requests that the notice page answered, by what it said of the domain",
+    );
+    for (reason, count) in served.by_reason() {
+        pages.add("_total", &[("reason", reason)], count as f64);
+    }
+    let mut responses = Family::new(
+        "beiand_notice_responses",
+        Kind::Counter,
+        "",
+        "The same, by the HTTP status that they were answered with",
+    );
+    for (status, count) in served.by_status() {
+        responses.add("_total", &[("status", &status.to_string())], count as f64);
+    }
+    vec![pages, responses]
+}
 
 fn of_data(tally: &Tally, records: usize) -> Vec<Family> {
     let mut verdicts = Family::new(

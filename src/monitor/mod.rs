@@ -7,7 +7,7 @@
 //! | `tally` | zones by verdict |
 //! | `process` | what the system says of the process |
 //! | `exposition` | figures as text for Prometheus |
-//! | `page` | the HTTP server: `/metrics`, `/livez`, `/readyz` |
+//! | `page` | over HTTP: `/metrics`, `/livez`, `/readyz` |
 //!
 //! Reads what the rooms below publish anyway, and adds nothing to the way of a query.
 
@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant as Monotonic, SystemTime, UNIX_EPOCH};
 
 use crate::filing::Instant;
+use crate::notice::Served;
 use crate::reload::control::Host;
 use crate::reload::protocol::{Figure, LastReload, Status, TraceStatus};
 use crate::reload::{Handle, history};
@@ -52,6 +53,7 @@ pub struct Monitor {
     counting: Counting,
     driver: Handle,
     log: Arc<dyn Log>,
+    served: Arc<Served>,
     started: (Monotonic, SystemTime),
     tally: Mutex<Tally>,
 }
@@ -63,9 +65,10 @@ impl Monitor {
         counting: Counting,
         driver: Handle,
         log: Arc<dyn Log>,
+        served: Arc<Served>,
     ) -> Monitor {
         let started = (Monotonic::now(), SystemTime::now());
-        Monitor { shared, counting, driver, log, started, tally: Mutex::default() }
+        Monitor { shared, counting, driver, log, served, started, tally: Mutex::default() }
     }
 
     /// True once zones and filings are loaded.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -10,19 +11,29 @@ use hyper::{Method, StatusCode};
 
 use super::Monitor;
 use super::exposition::{Format, render};
-use crate::serve::http::{Limits, Page, Request, Response};
+use crate::serve::TcpSettings;
+use crate::serve::http::{Page, Request, Response};
 
-/// Prometheus, a load balancer and a person or two.
-pub const LIMITS: Limits = Limits {
-    max_connections: 64,
-    head_timeout: Duration::from_secs(5),
-    connection_timeout: Duration::from_secs(120),
-    max_head: 16 << 10,
-};
+/// Prometheus, a load balancer and a person or two, who may all come by way of one address.
+pub fn limits() -> TcpSettings {
+    TcpSettings {
+        max_connections: 64,
+        max_connections_per_client: usize::MAX,
+        idle_timeout: Duration::from_secs(5),
+        evict_idle_after: Duration::ZERO,
+        ..TcpSettings::default()
+    }
+}
 
 /// The page of a running server.
-pub fn page(monitor: Arc<Monitor>) -> Page {
-    Arc::new(move |request| answer(&monitor, request))
+#[derive(Debug)]
+pub struct MetricsPage(pub Arc<Monitor>);
+
+#[async_trait]
+impl Page for MetricsPage {
+    async fn answer(&self, request: Request) -> Response {
+        answer(&self.0, &request)
+    }
 }
 
 fn answer(monitor: &Monitor, request: &Request) -> Response {

@@ -17,7 +17,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 use serde::Serialize;
 
 use super::details::Details;
-use super::preferences::Language;
+use super::preferences::{Language, Reloading};
 use super::situation::{Blocked, Pointed, Situation};
 use super::told::{Moment, PhraseTold, Told};
 use crate::fault::{Fault, Severity};
@@ -206,13 +206,18 @@ impl Look {
     }
 
     /// The page in one language.
-    pub(super) fn html(&self, told: &Told, language: Language) -> Result<String, minijinja::Error> {
-        self.render("page.html", told, language)
+    pub(super) fn html(
+        &self,
+        told: &Told,
+        language: Language,
+        reloading: Reloading,
+    ) -> Result<String, minijinja::Error> {
+        self.render("page.html", told, language, reloading)
     }
 
     /// The text in both languages, the preferred one first.
     pub(super) fn text(&self, told: &Told, language: Language) -> Result<String, minijinja::Error> {
-        self.render("page.txt", told, language)
+        self.render("page.txt", told, language, Reloading::Stopped)
     }
 
     /// What programs get.
@@ -233,6 +238,7 @@ impl Look {
         template: &str,
         told: &Told,
         language: Language,
+        reloading: Reloading,
     ) -> Result<String, minijinja::Error> {
         let phrase = |phrase: &PhraseTold, is_chinese: bool| {
             let PhraseTold { sentence, remedy, steps, duration } = *phrase;
@@ -244,6 +250,7 @@ impl Look {
         self.templates.get_template(template)?.render(context! {
             language => language.tag(),
             is_chinese,
+            reloads => reloading == Reloading::ByItself,
             words,
             other_words,
             provider => self.provider_value.clone(),
@@ -282,7 +289,7 @@ impl Look {
                 let at = Moment { now: Instant(0), digits: 0 };
                 let told = Told::of(situation, "www.site.example", details, at);
                 for language in [Language::Chinese, Language::English] {
-                    self.html(&told, language)?;
+                    self.html(&told, language, Reloading::ByItself)?;
                     self.text(&told, language)?;
                 }
             }
@@ -451,7 +458,7 @@ mod tests {
         });
         let at = Moment { now: Instant(0), digits: 0 };
         let told = Told::of(&blocked, "site.example", &details, at);
-        let html = look.html(&told, Language::Chinese).unwrap();
+        let html = look.html(&told, Language::Chinese, Reloading::ByItself).unwrap();
         assert!(html.contains("&lt;b&gt;&amp;&quot;&#x27;") && !html.contains("<b>"), "{html}");
     }
 }

@@ -21,6 +21,26 @@ impl Language {
     }
 }
 
+/// Whether an open site's page looks for the site by itself. A reader may need more time than it
+/// gives (WCAG 2.2, success criterion 2.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reloading {
+    ByItself,
+    Stopped,
+}
+
+/// `stay` in the query, which a link on that page sets.
+pub(super) fn reloading(uri: &Uri) -> Reloading {
+    match parameters(uri).any(|parameter| parameter == "stay") {
+        true => Reloading::Stopped,
+        false => Reloading::ByItself,
+    }
+}
+
+fn parameters(uri: &Uri) -> impl Iterator<Item = &str> {
+    uri.query().unwrap_or_default().split('&')
+}
+
 /// The form of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -35,8 +55,8 @@ const COMMAND_LINES: [&str; 3] = ["curl/", "Wget/", "HTTPie/"];
 
 /// `lang=` of the query, which the switch on the page sets, before `Accept-Language`.
 pub(super) fn language(uri: &Uri, headers: &HeaderMap) -> Language {
-    for pair in uri.query().unwrap_or_default().split('&') {
-        match pair {
+    for parameter in parameters(uri) {
+        match parameter {
             "lang=zh" => return Language::Chinese,
             "lang=en" => return Language::English,
             _ => {}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use async_trait::async_trait;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
@@ -10,15 +11,17 @@ use hyper::header::{
     HeaderValue, LINK, REFERRER_POLICY, REFRESH, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, StatusCode};
 
-use super::details::{Details, DetailsReader};
+use super::details::{Details, DetailsReader, FindRecord};
 use super::host::{self, Host};
 use super::look::{Look, LookInUse};
-use super::preferences::{self, Form};
+use super::preferences::{self, Form, Reloading};
+use super::served::Served;
 use super::situation::{self, Situation};
 use super::told::{Moment, Told};
 use crate::filing::{Instant, Reason};
+use crate::serve::http::{Page, Request, Response};
 use crate::state::Shared;
 use crate::state::verdicts::plain_text;
 
@@ -26,17 +29,31 @@ const ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
 /// An open site's page reloads after the notice's TTL, but no sooner and no later, in seconds.
 const RELOAD_AFTER: std::ops::RangeInclusive<u32> = 5..=60;
 
-/// What every connection responds from.
-#[derive(Clone, Debug)]
-pub(super) struct Responder {
-    pub(super) shared: Arc<Shared>,
-    pub(super) look: Arc<LookInUse>,
-    pub(super) details: Arc<DetailsReader>,
+/// The notice page.
+#[derive(Debug)]
+pub struct Responder {
+    shared: Arc<Shared>,
+    look: Arc<LookInUse>,
+    details: Arc<DetailsReader>,
+    served: Arc<Served>,
 }
 
 impl Responder {
+    /// Of the state that queries are answered from. `find` is asked for what only a record tells.
+    pub fn new(
+        shared: Arc<Shared>,
+        look: Arc<LookInUse>,
+        find: FindRecord,
+        served: Arc<Served>,
+    ) -> Responder {
+        Responder { shared, look, details: Arc::new(DetailsReader::new(find)), served }
+    }
+}
+
+#[async_trait]
+impl Page for Responder {
     /// The response to a request; its body is never read.
-    pub(super) async fn respond<B>(&self, request: Request<B>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request) -> Response {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = u32::try_from(since_1970.as_secs()).unwrap_or(u32::MAX);
         let at = Moment { now: Instant(now.into()), digits: since_1970.subsec_micros() as u16 };
@@ -86,21 +103,25 @@ impl Responder {
         if let Some(seconds) = retry_after(&look, &situation, reload_after, now) {
             headers.insert(RETRY_AFTER, seconds.into());
         }
-        if matches!(situation, Situation::Open { .. }) {
+        let is_open = matches!(situation, Situation::Open { .. });
+        if is_open && preferences::reloading(request.uri()) == Reloading::ByItself {
             headers.insert(REFRESH, reload_after.into());
         }
         // Over a connection that stays, a browser would not look the name up again. And a body
         // that nobody reads must not be taken for the next request.
-        let is_open = matches!(situation, Situation::Open { .. });
         let may_have_body = request.method() != Method::GET && request.method() != Method::HEAD;
         if is_open || may_have_body || host == Host::Malformed {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        self.served.count(told.reason, response.status().as_u16());
         response
     }
+}
 
-    fn body<B>(&self, look: &Look, told: &Told, request: &Request<B>) -> Response<Full<Bytes>> {
+impl Responder {
+    fn body(&self, look: &Look, told: &Told, request: &Request) -> Response {
         let language = preferences::language(request.uri(), request.headers());
+        let reloading = preferences::reloading(request.uri());
         let form = match request.uri().path() {
             // Nobody reads these.
             "/favicon.ico" => return Response::default(),
@@ -108,7 +129,7 @@ impl Responder {
             _ => preferences::form(request.headers()),
         };
         let rendered = match form {
-            Form::Html => look.html(told, language).map_err(|error| error.to_string()),
+            Form::Html => look.html(told, language, reloading).map_err(|error| error.to_string()),
             Form::Text => look.text(told, language).map_err(|error| error.to_string()),
             Form::Json => look.json(told).map_err(|error| error.to_string()),
         };

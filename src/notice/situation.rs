@@ -13,6 +13,10 @@ use crate::state::verdicts::plain_text;
 use crate::wire::query::rcode;
 use crate::wire::{HashedName, Name, Rtype};
 
+/// The codes of what is no verdict.
+pub(super) const NOT_HOSTED: &str = "not-hosted";
+pub(super) const NOT_READY: &str = "not-ready";
+
 /// How a name stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Situation {

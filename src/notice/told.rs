@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::details::Details;
-use super::situation::{Blocked, Pointed, Situation};
+use super::situation::{Blocked, NOT_HOSTED, NOT_READY, Pointed, Situation};
 use crate::filing::words::{self, Phrase, Words};
 use crate::filing::{Instant, Reason};
 
@@ -90,8 +90,8 @@ impl Told {
             ..Told::default()
         };
         match situation {
-            Situation::NotReady => told("not-ready", "not-ready", words::NOT_READY, None),
-            Situation::NotHosted => told("not-hosted", "not-hosted", words::NOT_HOSTED, None),
+            Situation::NotReady => told(NOT_READY, NOT_READY, words::NOT_READY, None),
+            Situation::NotHosted => told(NOT_HOSTED, NOT_HOSTED, words::NOT_HOSTED, None),
             Situation::Open { verdict, pointed, domain } => {
                 let words = match pointed {
                     Pointed::Here => words::of_verdict(*verdict),

@@ -12,7 +12,7 @@ use super::rate_limit::Limited;
 use crate::answer::{Outcome, Reply};
 use crate::filing::Reason;
 
-/// How a query reached us.
+/// How a client reached us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Protocol {
     /// Plain DNS in datagrams.
@@ -27,22 +27,35 @@ pub enum Protocol {
     Quic,
     /// DNS over HTTP/3.
     Http3,
+    /// HTTP, for the notice page; no queries.
+    Notice,
+    /// HTTP, for metrics and health; no queries.
+    Metrics,
 }
 
 impl Protocol {
     /// Every protocol, in the order of [`Counters::by_protocol`].
-    pub const ALL: [Protocol; 6] = [
+    pub const ALL: [Protocol; 8] = [
         Protocol::Udp,
         Protocol::Tcp,
         Protocol::Tls,
         Protocol::Https,
         Protocol::Quic,
         Protocol::Http3,
+        Protocol::Notice,
+        Protocol::Metrics,
     ];
+
+    /// Those that carry queries.
+    pub fn of_queries() -> impl Iterator<Item = Protocol> {
+        Protocol::ALL
+            .into_iter()
+            .filter(|protocol| !matches!(protocol, Protocol::Notice | Protocol::Metrics))
+    }
 
     /// Whether its connections come through our own acceptor, which counts them.
     pub fn has_counted_connections(self) -> bool {
-        matches!(self, Protocol::Tcp | Protocol::Tls | Protocol::Https)
+        !matches!(self, Protocol::Udp | Protocol::Quic | Protocol::Http3)
     }
 
     /// The label in logs and metrics.
@@ -54,6 +67,8 @@ impl Protocol {
             Protocol::Https => "https",
             Protocol::Quic => "quic",
             Protocol::Http3 => "http3",
+            Protocol::Notice => "notice",
+            Protocol::Metrics => "metrics",
         }
     }
 }

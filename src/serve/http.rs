@@ -1,160 +1,104 @@
-//! A small HTTP/1.1 server for pages of our own, with limits: connections at a time, a time for
-//! each head, a time for each connection. Bodies of requests are not read.
+//! HTTP on a connection that has a seat: DNS over HTTPS and the pages of our own alike.
 //!
-//! Owns connections; what is answered is the page's business.
+//! Owns how long a client may take and how a conversation ends. What is answered is the caller's
+//! business, the limits on connections are the table's.
 
 use std::convert::Infallible;
-use std::io;
-use std::net::SocketAddr;
+use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::sleep_until;
 
-/// A request; its body is for nobody.
+use super::tcp::{Order, Seat};
+
+/// A request, its body not read yet.
 pub type Request = hyper::Request<Incoming>;
 /// A reply, all of it at hand.
 pub type Response = hyper::Response<Full<Bytes>>;
-/// What answers. Runs on the server's own thread, so it must not wait for anything.
-pub type Page = Arc<dyn Fn(&Request) -> Response + Send + Sync>;
 
-/// What a client may take.
+/// What answers at an address of our own, over plain HTTP/1.1.
+#[async_trait]
+pub trait Page: fmt::Debug + Send + Sync {
+    /// Answers one request. It must not block the thread for long.
+    async fn answer(&self, request: Request) -> Response;
+}
+
+/// Requests of one connection that may be open at a time; RFC 9113 §6.5.2 wants no fewer.
+const MAX_CONCURRENT_REQUESTS: u32 = 100;
+/// What a client that has been idle too long gets to finish what it is at.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Which HTTP is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Connections at a time, over all addresses; further ones wait in the system's queue.
-    pub max_connections: usize,
-    /// How long the head of a request may take to come.
-    pub head_timeout: Duration,
-    /// How long a connection may last in all.
-    pub connection_timeout: Duration,
-    /// Longest head of a request, in bytes.
-    pub max_head: usize,
+pub(super) enum Versions {
+    /// HTTP/1.1, and 1.0.
+    One,
+    /// The same, and HTTP/2 where the client begins with it.
+    OneAndTwo,
 }
 
-/// After an accept that failed (out of file descriptors, say).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Listeners that are bound, but not served yet.
-#[derive(Debug)]
-pub struct Bound {
-    name: &'static str,
-    listeners: Vec<std::net::TcpListener>,
-}
-
-/// A server at work, in a thread of its own. Dropping it ends it, with every connection.
-#[derive(Debug)]
-pub struct Server {
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Bound {
-    /// Binds every address. `name` is the thread's and the log's.
-    ///
-    /// # Errors
-    /// The address that could not be bound, and why.
-    pub fn new(
-        name: &'static str,
-        addresses: &[SocketAddr],
-    ) -> Result<Bound, (SocketAddr, io::Error)> {
-        let bind = |address: &SocketAddr| {
-            let listener = std::net::TcpListener::bind(address).and_then(|listener| {
-                listener.set_nonblocking(true)?;
-                tracing::info!(transport = name, address = %listener.local_addr()?, "listening");
-                Ok(listener)
-            });
-            listener.map_err(|error| (*address, error))
-        };
-        let listeners = addresses.iter().map(bind).collect::<Result<_, _>>()?;
-        Ok(Bound { name, listeners })
-    }
-
-    /// Serves from now on; `None` where nothing is listened on.
-    ///
-    /// # Errors
-    /// When the thread or its runtime cannot be made.
-    pub fn run(self, limits: Limits, page: Page) -> io::Result<Option<Server>> {
-        if self.listeners.is_empty() {
-            return Ok(None);
+/// Answers a client's requests until it goes, has been idle too long, or is told to go. The head of
+/// a request has `max_head` bytes at most.
+pub(super) async fn converse<S, F>(
+    stream: S,
+    versions: Versions,
+    max_head: u32,
+    seat: Seat,
+    respond: impl Fn(Request) -> F,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    let seat = Arc::new(seat);
+    let idle_timeout = seat.settings().idle_timeout;
+    let service = service_fn(|request| {
+        let (response, seat) = (respond(request), Arc::clone(&seat));
+        async move {
+            let response = response.await;
+            seat.active(Instant::now());
+            Ok::<_, Infallible>(response)
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (stop, stopped) = oneshot::channel();
-        let name = self.name;
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-            runtime.block_on(async move {
-                let seats = Arc::new(Semaphore::new(limits.max_connections));
-                for listener in self.listeners {
-                    let (page, seats) = (Arc::clone(&page), Arc::clone(&seats));
-                    tokio::spawn(accept_all(name, listener, limits, page, seats));
-                }
-                let _ = stopped.await;
-            });
-            runtime.shutdown_background();
-        })?;
-        Ok(Some(Server { stop: Some(stop), thread: Some(thread) }))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-async fn accept_all(
-    name: &'static str,
-    listener: std::net::TcpListener,
-    limits: Limits,
-    page: Page,
-    seats: Arc<Semaphore>,
-) {
-    let listener = match TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => return tracing::error!(name, %error, "HTTP listener cannot be served"),
-    };
-    loop {
-        // The semaphore is never closed.
-        let Ok(seat) = Arc::clone(&seats).acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, client)) => {
-                let page = Arc::clone(&page);
-                tokio::spawn(async move {
-                    if let Err(error) = converse(stream, limits, page).await {
-                        tracing::debug!(name, %client, %error, "HTTP connection ended");
-                    }
-                    drop(seat);
-                });
-            }
-            Err(error) => {
-                tracing::debug!(name, %error, "HTTP connection not accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// Speaks with one client, until one side has had enough or the time is up.
-async fn converse(stream: TcpStream, limits: Limits, page: Page) -> hyper::Result<()> {
-    let service = service_fn(move |request: Request| {
-        let response = page(&request);
-        async move { Ok::<_, Infallible>(response) }
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_timeout)
-        .max_buf_size(limits.max_head)
-        .serve_connection(TokioIo::new(stream), service);
-    match tokio::time::timeout(limits.connection_timeout, connection).await {
-        Ok(ended) => ended,
-        Err(_) => Ok(()),
+    let mut http = Builder::new(TokioExecutor::new());
+    if versions == Versions::One {
+        http = http.http1_only();
+    }
+    http.http1().max_buf_size(max_head as usize);
+    http.http2().max_concurrent_streams(MAX_CONCURRENT_REQUESTS).max_header_list_size(max_head);
+    let connection = http.serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let mut cut_at = None;
+    loop {
+        let idle_at = seat.last_active() + idle_timeout;
+        tokio::select! {
+            biased;
+            given = seat.ordered() => match given {
+                Order::Close => return,
+                Order::Drain => connection.as_mut().graceful_shutdown(),
+            },
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(client = %seat.client(), %error, "HTTP connection ended");
+                }
+                return;
+            }
+            () = sleep_until(cut_at.unwrap_or(idle_at).into()) => {
+                if cut_at.is_some() {
+                    return;
+                }
+                if seat.last_active() + idle_timeout <= Instant::now() {
+                    connection.as_mut().graceful_shutdown();
+                    cut_at = Some(Instant::now() + LAST_WORDS);
+                }
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@
 //! | `quic`, `bridge` | DNS over QUIC and over HTTP/3 on hickory-server; experimental |
 //! | `rate_limit` | response rate limiting over UDP |
 //! | `tls` | the certificate of all that is encrypted, and its renewal |
-//! | `http` | HTTP/1.1 with limits, for pages of our own; no queries |
+//! | `http` | HTTP on a connection: DNS over HTTPS, and pages of our own |
 //!
 //! A transport knows sockets, frames and limits. What a query means and what is replied is
 //! [`crate::answer`]'s alone, so that every transport gives the same answers.
@@ -31,6 +31,7 @@ mod udp;
 mod validity;
 
 use std::io;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -49,6 +50,7 @@ pub use traced::TARGET as TRACE_TARGET;
 
 use crate::state::Shared;
 use counters::Registry;
+use http::Page;
 use rate_limit::RateLimit;
 
 impl Bound {
@@ -57,24 +59,17 @@ impl Bound {
     /// # Errors
     /// When a thread or a runtime cannot be made; what was started has then been stopped again.
     pub fn run(self, shared: Arc<Shared>) -> io::Result<Running> {
-        let registry = Arc::new(Registry::default());
         let (stop, stop_seen) = watch::channel(Phase::Serving);
         let (finished, all_finished) = mpsc::channel::<()>();
         let mut running = Running {
-            registry: Arc::clone(&registry),
+            shared: Arc::clone(&shared),
+            registry: Arc::default(),
             stop,
+            finished: Some(finished),
             all_finished,
             udp_sockets: self.udp.clone(),
-            runtime: None,
+            workers: self.workers,
             threads: Vec::new(),
-        };
-        // Owns the first sender: should this function fail, it is gone before `running` is halted.
-        let spawn = move |name: String, body: Box<dyn FnOnce() + Send>| {
-            let finished = finished.clone();
-            thread::Builder::new().name(name).spawn(move || {
-                body();
-                drop(finished);
-            })
         };
         let rate_limit = RateLimit::new(self.rate_limit).map(Arc::new);
         for (number, socket) in self.udp.into_iter().enumerate() {
@@ -83,10 +78,10 @@ impl Bound {
                 self.udp_batch,
                 rate_limit.clone(),
                 Arc::clone(&shared),
-                registry.slot(Protocol::Udp),
+                running.registry.slot(Protocol::Udp),
                 stop_seen.clone(),
             );
-            running.threads.push(spawn(format!("udp-{number}"), Box::new(move || worker.run()))?);
+            running.spawn(format!("udp-{number}"), move || worker.run())?;
         }
         let table = Arc::new(tcp::Table::new(self.tcp_settings));
         // Runtimes of their own: a flood of TLS handshakes takes nothing from plain TCP.
@@ -94,30 +89,12 @@ impl Bound {
             if listeners.is_empty() {
                 continue;
             }
-            let runtime = runtime(name, self.workers, &registry)?;
-            if name == "tcp" {
-                running.runtime = Some(runtime.handle().clone());
-            }
             let server = tcp::Server::new(listeners, Arc::clone(&table), Arc::clone(&shared));
-            let stop_seen = stop_seen.clone();
-            running.threads.push(spawn(
-                name.into(),
-                Box::new(move || {
-                    runtime.block_on(server.run(stop_seen));
-                    runtime.shutdown_background();
-                }),
-            )?);
+            running.spawn_runtime(name, server.run(stop_seen.clone()))?;
         }
         if !self.quic.is_empty() {
-            let runtime = runtime("quic", self.workers, &registry)?;
-            let listeners = self.quic;
-            running.threads.push(spawn(
-                "quic".into(),
-                Box::new(move || {
-                    runtime.block_on(quic::serve(listeners, shared, stop_seen));
-                    runtime.shutdown_background();
-                }),
-            )?);
+            let serving = quic::serve(self.quic, shared, stop_seen);
+            running.spawn_runtime("quic", serving)?;
         }
         Ok(running)
     }
@@ -126,12 +103,15 @@ impl Bound {
 /// The transports at work. Dropping it stops them without draining.
 #[derive(Debug)]
 pub struct Running {
+    shared: Arc<Shared>,
     registry: Arc<Registry>,
     stop: watch::Sender<Phase>,
-    /// Closed once every thread has dropped its sender.
+    /// For each thread one of its own; `None` once they are to end.
+    finished: Option<mpsc::Sender<()>>,
+    /// Closed once every sender is gone.
     all_finished: mpsc::Receiver<()>,
     udp_sockets: Vec<Arc<socket2::Socket>>,
-    runtime: Option<tokio::runtime::Handle>,
+    workers: usize,
     threads: Vec<thread::JoinHandle<()>>,
 }
 
@@ -146,10 +126,52 @@ impl Running {
         Counting::of(&self.registry)
     }
 
-    /// The runtime of DNS over TCP, for other small servers; it ends with [`Running::stop`]. `None`
-    /// where nothing listens.
-    pub fn runtime(&self) -> Option<&tokio::runtime::Handle> {
-        self.runtime.as_ref()
+    /// Serves a page of our own until [`Running::stop`], on threads that take nothing from DNS, and
+    /// with connections of its own: `limits` are not shared with DNS over TCP. Does nothing without
+    /// listeners.
+    ///
+    /// # Errors
+    /// When a thread or the runtime cannot be made.
+    pub fn serve_page(
+        &mut self,
+        protocol: Protocol,
+        listeners: Vec<TcpListener>,
+        limits: TcpSettings,
+        page: Arc<dyn Page>,
+    ) -> io::Result<()> {
+        if listeners.is_empty() {
+            return Ok(());
+        }
+        let carries = tcp::Carries::Page(protocol, page);
+        let listener = |socket| tcp::Listener { socket, carries: carries.clone() };
+        let listeners = listeners.into_iter().map(listener).collect();
+        let table = Arc::new(tcp::Table::new(limits));
+        let server = tcp::Server::new(listeners, table, Arc::clone(&self.shared));
+        let serving = server.run(self.stop.subscribe());
+        self.spawn_runtime(protocol.name(), serving)
+    }
+
+    /// Serves in a thread that has a runtime of its own.
+    fn spawn_runtime(
+        &mut self,
+        name: &'static str,
+        serving: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        let runtime = runtime(name, self.workers, &self.registry)?;
+        self.spawn(name.to_owned(), move || {
+            runtime.block_on(serving);
+            runtime.shutdown_background();
+        })
+    }
+
+    fn spawn(&mut self, name: String, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let finished = self.finished.clone();
+        let thread = thread::Builder::new().name(name).spawn(move || {
+            body();
+            drop(finished);
+        })?;
+        self.threads.push(thread);
+        Ok(())
     }
 
     /// Stops within about `drain`: accepts nothing new, answers what stands in the socket buffers,
@@ -164,6 +186,7 @@ impl Running {
         /// What threads get to notice the end of the drain and return.
         const GRACE: Duration = Duration::from_secs(1);
         let deadline = Instant::now() + drain;
+        self.finished = None;
         let _ = self.stop.send(Phase::Draining { until: deadline });
         for socket in &self.udp_sockets {
             // An unconnected UDP socket reports ENOTCONN, but its blocked reader wakes up.

@@ -91,7 +91,7 @@ impl Default for RateLimitSettings {
 /// When `max_connections` is reached, a new connection takes the place of the one idle longest, if
 /// that has been idle for `evict_idle_after`; else the new one is closed. (NSD and Knot stop
 /// accepting instead, which leaves newcomers to the mercy of whoever holds the idle ones.)
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpSettings {
     /// Connections in all, over all listen addresses.
     pub max_connections: usize,

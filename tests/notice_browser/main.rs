@@ -109,6 +109,10 @@ fn an_owner_reads_the_reason_switches_the_language_and_sees_the_site_open() {
     });
     browser.click_link("中文");
     assert!(browser.text().contains("网站现已开通"), "{}", browser.text());
+    browser.click_link("停止自动刷新");
+    assert!(browser.text().contains("本页不会自动刷新"), "{}", browser.text());
+    browser.click_link("English");
+    assert!(browser.text().contains("does not reload by itself"), "{}", browser.text());
 }
 
 #[test]

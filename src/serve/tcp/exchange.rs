@@ -47,13 +47,8 @@ impl Resource {
         Resource { path, client, shared }
     }
 
-    /// Who asks.
-    pub(super) fn client(&self) -> IpAddr {
-        self.client
-    }
-
     /// Answers a request.
-    pub(super) async fn respond<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    pub(super) async fn respond<B>(self: Arc<Self>, request: Request<B>) -> Response<Full<Bytes>>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

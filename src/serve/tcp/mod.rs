@@ -1,12 +1,12 @@
 //! Everything that comes over TCP connections: plain DNS (RFC 7766, RFC 9210), DNS over TLS
-//! (RFC 7858) and DNS over HTTPS (RFC 8484): accepting, limits, stopping.
+//! (RFC 7858), DNS over HTTPS (RFC 8484) and the pages of our own: accepting, limits, stopping.
 //!
 //! | file | idea |
 //! | --- | --- |
 //! | `mod` | accepting, the TLS handshake, stopping |
 //! | `table` | who is connected: the limits, and who makes room |
 //! | `connection` | one client of plain DNS or DNS over TLS: frames in, frames out |
-//! | `https`, `exchange` | one client of DNS over HTTPS; one request and its response |
+//! | `exchange` | one request of DNS over HTTPS and its response; `super::http` has the connection |
 //!
 //! Our own acceptor, because hickory-server's has no limits, answers one query at a time, cannot
 //! drain, does not serve GET, and cannot stream a transfer.
@@ -14,7 +14,6 @@
 mod accept_trouble;
 mod connection;
 mod exchange;
-mod https;
 mod table;
 
 use std::io;
@@ -33,13 +32,14 @@ use tokio_rustls::server::TlsStream;
 
 use super::Phase;
 use super::counters::{self, Protocol};
+use super::http::{self, Page, Versions};
 use super::settings::TcpSettings;
 use crate::state::Shared;
 use accept_trouble::AcceptTrouble;
 use connection::Connection;
-use table::{Admission, Seat};
+use table::Admission;
 
-pub(super) use table::Table;
+pub(super) use table::{Order, Seat, Table};
 
 /// A bound listener, and what is spoken on its connections.
 #[derive(Debug)]
@@ -57,7 +57,14 @@ pub(super) enum Carries {
     Tls(Arc<ServerConfig>),
     /// HTTP inside TLS; DNS is at this path.
     Https(Arc<ServerConfig>, Arc<str>),
+    /// HTTP; a page of our own.
+    Page(Protocol, Arc<dyn Page>),
 }
+
+/// Bytes of request headers; a GET of DNS over HTTPS has its whole query in its first line.
+const MAX_DNS_HEAD: u32 = 96 << 10;
+/// What browsers send with a site's cookies fits.
+const MAX_PAGE_HEAD: u32 = 16 << 10;
 
 impl Carries {
     fn protocol(&self) -> Protocol {
@@ -65,6 +72,7 @@ impl Carries {
             Carries::Dns => Protocol::Tcp,
             Carries::Tls(_) => Protocol::Tls,
             Carries::Https(..) => Protocol::Https,
+            Carries::Page(protocol, _) => *protocol,
         }
     }
 }
@@ -188,8 +196,17 @@ async fn attend(
         }
         Carries::Https(tls, path) => {
             if let Some(stream) = handshake(stream, client, &seat, tls).await {
-                https::serve(stream, exchange::Resource::new(path, client, shared), seat).await;
+                let resource = Arc::new(exchange::Resource::new(path, client, shared));
+                let respond = |request| Arc::clone(&resource).respond(request);
+                http::converse(stream, Versions::OneAndTwo, MAX_DNS_HEAD, seat, respond).await;
             }
+        }
+        Carries::Page(_, page) => {
+            let respond = |request| {
+                let page = Arc::clone(&page);
+                async move { page.answer(request).await }
+            };
+            http::converse(stream, Versions::One, MAX_PAGE_HEAD, seat, respond).await;
         }
     }
 }

@@ -40,7 +40,7 @@ struct Entry {
 
 /// What a connection is told from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
+pub(in crate::serve) enum Order {
     /// Make room: close at once.
     Close,
     /// Finish what the client has sent, then close.
@@ -155,7 +155,7 @@ impl Entry {
 }
 
 /// A connection's place in the table; given up when dropped.
-pub(super) struct Seat {
+pub(in crate::serve) struct Seat {
     table: Arc<Table>,
     id: u64,
     entry: Arc<Entry>,
@@ -163,22 +163,27 @@ pub(super) struct Seat {
 
 impl Seat {
     /// Notes that the client has just been answered.
-    pub(super) fn active(&self, now: Instant) {
+    pub(in crate::serve) fn active(&self, now: Instant) {
         self.entry.active.store(self.table.millis(now), Ordering::Relaxed);
     }
 
+    /// Who sits here: an address, or the first of an IPv6 /64.
+    pub(in crate::serve) fn client(&self) -> IpAddr {
+        self.entry.client
+    }
+
     /// The limits and timeouts that hold here.
-    pub(super) fn settings(&self) -> &TcpSettings {
+    pub(in crate::serve) fn settings(&self) -> &TcpSettings {
         &self.table.settings
     }
 
     /// When the client was last answered, or came.
-    pub(super) fn last_active(&self) -> Instant {
+    pub(in crate::serve) fn last_active(&self) -> Instant {
         self.table.started + Duration::from_millis(self.entry.active.load(Ordering::Relaxed))
     }
 
     /// Waits for the next order.
-    pub(super) async fn ordered(&self) -> Order {
+    pub(in crate::serve) async fn ordered(&self) -> Order {
         loop {
             self.entry.ordered.notified().await;
             let order = *self.entry.order.lock().unwrap_or_else(PoisonError::into_inner);
