@@ -145,6 +145,15 @@ fn the_page_looks_right_on_every_screen_for_every_reason() {
             }
         }
     }
+    // The name that a provider may have at most: 80 characters.
+    browser.resize(320, 700);
+    let bar = browser.run(
+        "document.querySelector('.brand').append('某某'.repeat(39)); \
+         return [document.documentElement.scrollWidth, document.querySelector('nav').clientHeight]",
+    );
+    assert_eq!(bar[0], 320, "a long name makes the page scroll sideways");
+    let height = bar[1].as_u64().expect("pixels");
+    assert!(height < 50, "a long name breaks the switch into lines: {height} pixels");
     browser.medium("print");
     browser.open(&format!("http://cancelled.example:{port}/"));
     assert_eq!(
