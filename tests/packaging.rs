@@ -36,3 +36,27 @@ fn the_packaged_configuration_is_the_shipped_one_at_the_systems_places() {
     let shipped = std::fs::read_to_string(shipped).expect("a file");
     assert!(comments(&text) + 2 >= comments(&shipped));
 }
+
+#[test]
+fn the_unit_names_documents_that_the_package_installs() {
+    let read = |file: &str| std::fs::read_to_string(Path::new(ROOT).join(file)).expect(file);
+    let (unit, manifest) = (read("packaging/beiand.service"), read("Cargo.toml"));
+    let documents = unit.lines().find_map(|line| line.strip_prefix("Documentation="));
+    let files: Vec<&str> = documents
+        .expect("the unit says where to read on")
+        .split(' ')
+        .filter_map(|document| document.strip_prefix("file:///"))
+        .collect();
+    assert!(!files.is_empty());
+    for file in files {
+        let (folder, name) = file.rsplit_once('/').expect("a folder");
+        let asset = manifest.lines().find_map(|line| {
+            let mut parts = line.split('"').skip(1).step_by(2);
+            let (source, target) = (parts.next()?, parts.next()?);
+            (target.trim_end_matches('/') == folder).then_some(source)
+        });
+        let source = asset.unwrap_or_else(|| panic!("nothing is installed in {folder}"));
+        let source = source.replace('*', name);
+        assert!(Path::new(ROOT).join(&source).is_file(), "{source} is {file}");
+    }
+}
