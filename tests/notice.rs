@@ -515,6 +515,22 @@ fn connections_are_limited_by_client_and_in_all() {
 }
 
 #[test]
+fn clients_that_ask_nothing_more_do_not_hold_up_a_stop() {
+    let server = shipped("");
+    let notice = server.listening("notice");
+    let mut half = Client::connect(notice);
+    half.send(b"GET / HTTP/1.1\r\nHost: nofil");
+    let mut idle = Client::connect(notice);
+    idle.send(b"GET / HTTP/1.1\r\nHost: nofiling.example\r\n\r\n");
+    assert_eq!(idle.response().expect("a page").status, 451);
+    let mark = server.log_mark();
+    server.signal(libc::SIGTERM);
+    server.logged(mark, |event| common::message(event) == "stopped");
+    assert!(idle.is_closed() && half.is_closed());
+    assert!(!server.log_text().contains("cut off at the end"), "{}", server.log_text());
+}
+
+#[test]
 fn a_page_without_a_provider_is_a_fault_of_the_configuration() {
     let mut site = Site::new();
     site.config_tail("[notice]\nlisten = [\"127.0.0.1:0\"]\n");

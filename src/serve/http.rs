@@ -33,7 +33,8 @@ pub trait Page: fmt::Debug + Send + Sync {
 
 /// Requests of one connection that may be open at a time; RFC 9113 §6.5.2 wants no fewer.
 const MAX_CONCURRENT_REQUESTS: u32 = 100;
-/// What a client that has been idle too long gets to finish what it is at.
+/// What a client that has been idle too long, or finds the server stopping, gets to finish what it
+/// is at. One that holds a request half-sent must not hold up the stop.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Which HTTP is spoken.
@@ -82,7 +83,10 @@ pub(super) async fn converse<S, F>(
             biased;
             given = seat.ordered() => match given {
                 Order::Close => return,
-                Order::Drain => connection.as_mut().graceful_shutdown(),
+                Order::Drain => {
+                    connection.as_mut().graceful_shutdown();
+                    cut_at = Some(Instant::now() + LAST_WORDS);
+                }
             },
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
