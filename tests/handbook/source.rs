@@ -78,15 +78,15 @@ fn literals(text: &str) -> Vec<String> {
             + if rest.starts_with("//") {
                 rest.find('\n').unwrap_or(rest.len())
             } else if rest.starts_with('"') {
-                let (literal, len) = literal(rest, text[..start].ends_with(['#', 'r']));
+                let (literal, len) = literal(rest, &text[..start]);
                 let literal = normalised(&literal);
                 if literal.matches(' ').count() >= 2 && is_for_people(&text[..start]) {
                     found.push(literal);
                 }
                 len
-            } else if rest.starts_with("'\\") {
-                // A character such as '\'' or '\\'.
-                rest[2..].find('\'').map_or(1, |end| end + 3)
+            } else if let Some(escape) = rest.strip_prefix("'\\") {
+                // The character behind the backslash may be a quote itself.
+                escape.get(1..).and_then(|behind| behind.find('\'')).map_or(1, |end| end + 4)
             } else if rest.starts_with("'\"'") {
                 3
             } else {
@@ -97,16 +97,19 @@ fn literals(text: &str) -> Vec<String> {
 }
 
 /// The text of a literal, and its length in the source.
-fn literal(source: &str, is_raw: bool) -> (String, usize) {
+fn literal(source: &str, before: &str) -> (String, usize) {
+    let opening = before.trim_end_matches('#');
+    if opening.ends_with('r') {
+        let end = format!("\"{}", &before[opening.len()..]);
+        let len = source[1..].find(&end).unwrap_or(source.len() - 1);
+        return (source[1..=len].to_owned(), len + 2);
+    }
     let mut text = String::new();
     let mut characters = source.char_indices().skip(1);
     while let Some((at, character)) = characters.next() {
         match character {
-            '"' if is_raw && !source[at + 1..].starts_with('#') && source.contains("\"#") => {
-                text.push('"');
-            }
             '"' => return (text, at + 1),
-            '\\' if !is_raw => match characters.next() {
+            '\\' => match characters.next() {
                 Some((_, 'n')) => text.push(' '),
                 Some((at, '\n')) => {
                     let blanks = source[at..].len() - source[at..].trim_start().len();
