@@ -6,9 +6,10 @@ use std::fs;
 use std::path::Path;
 
 /// Where no message of a fault is made: what verbs show, tables, the sentences of the notice page.
-const WITHOUT_MESSAGES: [&str; 15] = [
+const WITHOUT_MESSAGES: [&str; 16] = [
     "src/answer/",
     "src/cli/explain/",
+    "src/explain/",
     "src/cli/filings/",
     "src/cli/manual.rs",
     "src/cli/operate.rs",
