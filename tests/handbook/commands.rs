@@ -46,6 +46,7 @@ fn steps(handbook: &str) -> Vec<Step> {
 fn the_commands_of_the_handbook_do_what_it_says() {
     let mut site = Site::new();
     site.config_tail(NOTICE_PAGE).config_tail("[metrics]\nlisten = [\"127.0.0.1:0\"]");
+    site.config_tail("[journal]\npath = \"journal\"");
     let server = site.start();
     let folder = server.site.path("beiand.toml").with_file_name("");
     let folder = Path::new(folder.to_str().expect("UTF-8").trim_end_matches('/'));
