@@ -9,7 +9,7 @@ use std::net::UdpSocket;
 use std::os::unix::fs::symlink;
 
 use common::{
-    NOTICE_TTL, Record, Server, Site, append, ndjson, query, replace, rewrite, zone_text,
+    NOTICE_TTL, PROVIDER, Record, Server, Site, append, ndjson, query, replace, rewrite, zone_text,
 };
 
 /// Hosts `site.example` and `other.example`; only the anchor is filed.
@@ -430,6 +430,69 @@ fn a_configuration_with_folders_that_are_not_there_changes_nothing() {
         server.opens("site.example");
         assert_eq!(server.dig(&["site.example", "SOA"]).status, "NOERROR");
     }
+}
+
+/// Writes the configuration with another line in place of `filings.provider`.
+fn change_provider(server: &Server, line: &str) {
+    let own = format!("provider = \"{PROVIDER}\"");
+    let config = server.site.config();
+    assert!(config.contains(&own), "{config}");
+    replace(&server.site.path("beiand.toml"), &config.replace(&own, line));
+}
+
+#[test]
+fn another_provider_closes_nothing_until_the_operator_says_so() {
+    let server = filed();
+    let mark = server.log_mark();
+    change_provider(&server, "provider = \"hostel\"");
+    let told = server.logged(mark, |e| e["level"] == "ERROR");
+    for words in ["beiand.toml", "hostel", "1 of 1 open domains", "site.example", "--accept-shrink"]
+    {
+        assert!(told["fields"].to_string().contains(words), "{words} in {told}");
+    }
+    assert_eq!(server.reload(&[]).code, 1, "it waits");
+    let status = server.beiand(&["status"]);
+    assert!(status.stdout.contains("1 of 1 open domains"), "{status}");
+    server.opens("site.example");
+
+    // The former settings are in force, and change with the files.
+    server.records(&[Record::open("site.example"), Record::open("other.example")]);
+    server.opens("other.example");
+
+    let ran = server.reload(&["--accept-shrink"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    server.blocked("site.example", "held-elsewhere");
+    server.blocked("other.example", "held-elsewhere");
+    let status = server.beiand(&["status"]);
+    assert!(!status.stdout.contains("open domains would close"), "{status}");
+}
+
+#[test]
+fn another_provider_that_the_records_know_is_taken_in_at_once() {
+    let server = filed();
+    change_provider(&server, "provider = \"othercloud\"");
+    assert_eq!(server.reload(&[]).code, 1, "it waits");
+    server.records(&[Record::open("site.example").set("provider", "othercloud")]);
+    server.reload(&[]);
+    server.opens("site.example");
+    server.reloaded();
+    server.records(&[Record::open("site.example")]);
+    server.blocked("site.example", "held-elsewhere");
+}
+
+#[test]
+fn another_provider_is_not_taken_in_while_hold_stands() {
+    let server = unfiled();
+    let hold = server.site.path("filings/.hold");
+    fs::write(&hold, "").expect("a file");
+    server.records(&[Record::elsewhere("site.example").set("synced_at", "2024-05-02T10:00:00Z")]);
+    change_provider(&server, "provider = \"othercloud\"");
+    let ran = server.reload(&[]);
+    assert!(ran.code == 1 && ran.to_string().contains("on hold"), "{ran}");
+    server.blocked("site.example", "no-filing");
+    fs::remove_file(&hold).expect("a removal");
+    server.reloaded();
+    server.opens("site.example");
 }
 
 #[test]

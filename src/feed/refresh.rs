@@ -95,19 +95,21 @@ impl Feed {
         &self.store
     }
 
-    /// Takes other limits of what is taken in; false, and nothing done, where the settings are of
-    /// another folder or another provider, so that all must be read anew.
-    pub fn change_limits(&mut self, settings: &FeedSettings) -> bool {
+    /// Whether what was read holds under these settings: not where they are of another folder or
+    /// another provider.
+    pub fn can_go_on(&self, settings: &FeedSettings) -> bool {
         let FeedSettings { path, provider, .. } = settings;
-        let is_same = (path, provider) == (&self.settings.path, &self.settings.provider);
-        if is_same {
-            self.settings = settings.clone();
-            // What was too bad, or too little, may not be so any longer.
-            for source in self.sources.values_mut() {
-                source.refused = None;
-            }
+        (path, provider) == (&self.settings.path, &self.settings.provider)
+    }
+
+    /// Takes other limits of what is taken in; the settings must be such that it
+    /// [can go on](Feed::can_go_on).
+    pub fn change_limits(&mut self, settings: &FeedSettings) {
+        self.settings = settings.clone();
+        // What was too bad, or too little, may not be so any longer.
+        for source in self.sources.values_mut() {
+            source.refused = None;
         }
-        is_same
     }
 
     /// The settings in force.

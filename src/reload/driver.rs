@@ -311,7 +311,7 @@ impl<L: Loader + 'static> Driver<L> {
         closed.extend(self.watch.held().map(|path| Closed { path: path.clone(), at: later }));
 
         if batch.config || is_ripe(self.again.config) {
-            let taken = self.call("config", |loader, now| loader.config(now));
+            let taken = self.call("config", |loader, now| loader.config(cause, shrink, now));
             self.again.config = taken.look_again.map(|wait| Monotonic::now() + wait);
             all.merge(taken);
             if let Ok(watched) = catch_unwind(AssertUnwindSafe(|| self.loader.watched())) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::driver::Cause;
 use super::protocol::ZoneStatus;
 use super::scope::{Closed, Scope};
 use super::watch::Watched;
@@ -39,7 +40,7 @@ pub trait Loader: Send {
     fn meet(&mut self, _writers: Writers) {}
 
     /// The configuration file, or a file that it names, may have changed.
-    fn config(&mut self, now: Instant) -> Taken;
+    fn config(&mut self, cause: Cause, shrink: Shrink, now: Instant) -> Taken;
 
     /// Filing files may have changed. Paths under a `.hold` are left out of a `Scope::Paths`, and
     /// there is no call while the root itself is held; for `Scope::All` ask

@@ -28,6 +28,7 @@ mod lease;
 mod look_up;
 mod origin;
 mod queue;
+mod reconfigure;
 
 pub use driver::{Driver, Handle, Outcome, Settings};
 pub use history::Record;

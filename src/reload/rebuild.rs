@@ -12,10 +12,12 @@ use std::time::Duration;
 
 use hashbrown::HashTable;
 
+use super::driver;
 use super::hold;
 use super::loader::{Loader, Shrink, Taken};
 use super::protocol::ZoneStatus;
 use super::read_zones::{Loaded, read_zones};
+use super::reconfigure::Refiling;
 use super::scope::{Closed, Scope};
 use super::watch::Watched;
 use super::writers::Writers;
@@ -24,7 +26,8 @@ use crate::answer::{Identity, Trace};
 use crate::explain::Draft;
 use crate::fault::{Fault, Severity};
 use crate::feed::{
-    self, AskedRecord, Changed, Feed, FeedSettings, FilingStore, FoundRecord, Hint, Moment, SiteKey,
+    self, AskedRecord, Changed, Feed, FeedChange, FeedSettings, FilingStore, FoundRecord, Hint,
+    Moment, SiteKey,
 };
 use crate::filing::decide::decide;
 use crate::filing::{Facts, Instant, Verdict};
@@ -38,6 +41,8 @@ use crate::zone::{AddressClass, Builder, Column, Zone, ZoneId, ZoneSet};
 
 /// Domains whose decisions may be logged at a time.
 const MAX_TRACES: usize = 8;
+/// What the operator does with a change that waits.
+pub(super) const ACCEPT: &str = "if it is meant, take it in with `beiand reload --accept-shrink`";
 
 /// What the configuration says of zones, filings and the gate.
 #[derive(Clone, Debug)]
@@ -95,10 +100,10 @@ pub struct ReadAgain {
 /// Builds what is served, and keeps it in step with the files.
 pub struct Rebuild {
     pub(super) shared: Arc<Shared>,
-    read_settings: ReadSettings,
+    pub(super) read_settings: ReadSettings,
     pub(super) settings: Settings,
     pub(super) files: ZoneFiles,
-    writers: Writers,
+    pub(super) writers: Writers,
     /// `None` until the first look at the filings.
     pub(super) feed: Option<Feed>,
     no_filings: FilingStore,
@@ -109,7 +114,7 @@ pub struct Rebuild {
     /// When verdicts change by themselves. An entry may be out of date: it costs one look.
     due: BTreeSet<(u32, ZoneId)>,
     /// The zones have been loaded once; queries are answered when the filings are, too.
-    has_zones: bool,
+    pub(super) has_zones: bool,
     told_waiting: Option<feed::WaitingShrink>,
     /// The zones whose file is refused as it stands, and the first reason.
     pub(super) refused: BTreeMap<Name, Fault>,
@@ -117,6 +122,10 @@ pub struct Rebuild {
     files_refused: BTreeMap<PathBuf, Fault>,
     /// The filing files whose change waits for the operator.
     files_waiting: Vec<Fault>,
+    /// A changed configuration that waits for the operator.
+    pub(super) refiling: Option<Refiling>,
+    /// What was last found wrong with the configuration.
+    pub(super) config_faults: Vec<Fault>,
     traces: Vec<Arc<Trace>>,
     generation: u64,
     pub(super) journal: Option<Journal>,
@@ -146,12 +155,14 @@ impl Rebuild {
             refused: BTreeMap::new(),
             files_refused: BTreeMap::new(),
             files_waiting: Vec::new(),
+            refiling: None,
+            config_faults: Vec::new(),
             traces: Vec::new(),
             generation: 0,
         }
     }
 
-    fn publish(&mut self, now: Instant) {
+    pub(super) fn publish(&mut self, now: Instant) {
         if !self.is_serving() {
             return;
         }
@@ -173,7 +184,7 @@ impl Rebuild {
         self.feed.is_some() && self.has_zones
     }
 
-    fn store(&self) -> &FilingStore {
+    pub(super) fn store(&self) -> &FilingStore {
         self.feed.as_ref().map_or(&self.no_filings, Feed::store)
     }
 
@@ -212,7 +223,7 @@ impl Rebuild {
         true
     }
 
-    fn judge_all(&mut self, now: Instant, taken: &mut Taken) -> bool {
+    pub(super) fn judge_all(&mut self, now: Instant, taken: &mut Taken) -> bool {
         let ids: Vec<ZoneId> = self.zones.iter().map(|entry| entry.id()).collect();
         self.judge_each(ids, now, taken)
     }
@@ -263,26 +274,6 @@ impl Rebuild {
         }
     }
 
-    /// A configuration that names another folder, in which there is nothing, would remove every zone,
-    /// or close every domain: it is refused.
-    fn fault_of_folders(&self, new: &Settings) -> Option<Fault> {
-        let zones = (!self.files.is_empty()).then_some((&self.settings.zones, &new.zones));
-        let filings =
-            (!self.store().is_empty()).then_some((&self.settings.feed.path, &new.feed.path));
-        let changed = zones.into_iter().chain(filings).filter(|(old, new)| old != new);
-        changed.map(|(_, folder)| folder).find_map(|folder| {
-            let problem = match std::fs::read_dir(folder).map(|mut entries| entries.next()) {
-                Ok(Some(_)) => return None,
-                Ok(None) => "the folder that the changed configuration names is empty".to_owned(),
-                Err(error) => {
-                    format!("the folder that the changed configuration names: {error}")
-                }
-            };
-            let remedy = "fill the folder, then `beiand reload`; the former settings stay in force";
-            Some(Fault::of_file(Severity::Error, folder, problem, remedy))
-        })
-    }
-
     fn tell_verdict(&self, apex: &[u8], before: &Column, after: &Column, taken: &mut Taken) {
         if before.own == after.own || !self.is_serving() {
             return;
@@ -303,7 +294,7 @@ impl Rebuild {
         }
     }
 
-    fn take_zones(&mut self, changed: &[ZoneFile], now: Instant, taken: &mut Taken) {
+    pub(super) fn take_zones(&mut self, changed: &[ZoneFile], now: Instant, taken: &mut Taken) {
         let classify = self.settings.classifier();
         let loaded = read_zones(changed, &self.settings.zones, self.zones.key(), &classify);
         for (file, loaded) in changed.iter().zip(loaded) {
@@ -347,7 +338,7 @@ impl Rebuild {
         }
     }
 
-    fn remove_zone(&mut self, origin: &Name, now: Instant, taken: &mut Taken) {
+    pub(super) fn remove_zone(&mut self, origin: &Name, now: Instant, taken: &mut Taken) {
         self.refused.remove(origin);
         let Some(entry) = self.zones.get(origin).cloned() else { return };
         self.forget_sites(entry.id(), &entry.zone, now);
@@ -358,7 +349,7 @@ impl Rebuild {
     }
 
     /// Sets anew what regions and nameserver addresses say of each name.
-    fn classify_all(&mut self) {
+    pub(super) fn classify_all(&mut self) {
         let classify = self.settings.classifier();
         let changed: Vec<(Zone, Column)> = self
             .zones
@@ -373,7 +364,7 @@ impl Rebuild {
         }
     }
 
-    fn refresh_feed(
+    pub(super) fn refresh_feed(
         &mut self,
         scope: feed::Scope,
         hints: &[Hint],
@@ -384,12 +375,26 @@ impl Rebuild {
         let change = match &mut self.feed {
             Some(feed) => feed.refresh(&scope, hints, shrink, Moment::now()),
             None => {
-                let (mut feed, change) = Feed::open(self.settings.feed.clone(), Moment::now());
-                feed.meet(Box::new(self.writers.clone()));
-                self.feed = Some(feed);
+                let (feed, change) = Feed::open(self.settings.feed.clone(), Moment::now());
+                self.go_on_with(feed);
                 change
             }
         };
+        self.note_feed_change(before, change, taken)
+    }
+
+    pub(super) fn go_on_with(&mut self, mut feed: Feed) {
+        feed.meet(Box::new(self.writers.clone()));
+        self.feed = Some(feed);
+    }
+
+    /// `before`: the number of records.
+    pub(super) fn note_feed_change(
+        &mut self,
+        before: usize,
+        change: FeedChange,
+        taken: &mut Taken,
+    ) -> Changed {
         self.note_files_refused(&change.refused, &change.faults);
         taken.faults.extend(change.faults);
         taken.files_refused = Some(change.refused.len());
@@ -431,17 +436,15 @@ impl Rebuild {
             .filter(|entry| entry.column.own.is_open())
             .map(|entry| plain_text(entry.zone.apex()))
             .collect();
-        const SHOWN: usize = 20;
-        let shown = would_close.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(" ");
         let problem = format!(
-            "the change would drop {} of {} records, and may close {} hosted domains ({shown}): it \
+            "the change would drop {} of {} records, and may close {} hosted domains ({}): it \
              waits, and the last good data stays",
             waiting.records,
             waiting.of,
             would_close.len(),
+            some_of(&would_close),
         );
-        let remedy = "if it is meant, take it in with `beiand reload --accept-shrink`";
-        let fault = |file| Fault::of_file(Severity::Error, file, problem.clone(), remedy);
+        let fault = |file| Fault::of_file(Severity::Error, file, problem.clone(), ACCEPT);
         waiting.files.iter().map(fault).collect()
     }
 
@@ -468,63 +471,8 @@ impl Loader for Rebuild {
         self.writers = writers;
     }
 
-    fn config(&mut self, now: Instant) -> Taken {
-        self.cause = Cause::Config;
-        let ReadAgain { settings, faults } = (self.read_settings)();
-        let mut taken = Taken { faults, ..Taken::default() };
-        let Some(new) = settings else { return taken };
-        if let Some(fault) = self.fault_of_folders(&new) {
-            taken.faults.push(fault);
-            return taken;
-        }
-        let old = std::mem::replace(&mut self.settings, new);
-        let new = self.settings.clone();
-        let mut is_changed = old.identity != new.identity;
-        if old.gate != new.gate {
-            self.gate = Arc::new(self.gate.with_settings(new.gate.clone()));
-            is_changed = true;
-        }
-        if old.regions_stamp != new.regions_stamp
-            || old.nameserver_addresses != new.nameserver_addresses
-        {
-            self.classify_all();
-            is_changed = true;
-        }
-        // A folder that has not been looked at yet is none that a change could be missed in.
-        if old.feed != new.feed
-            && let Some(feed) = &mut self.feed
-        {
-            let mut shrink = feed::Shrink::Guard;
-            if !feed.change_limits(&new.feed) {
-                self.feed = None;
-                self.told_waiting = None;
-                shrink = feed::Shrink::Accept;
-            }
-            self.refresh_feed(feed::Scope::All, &[], shrink, &mut taken);
-        }
-        if old.zones != new.zones || old.settle != new.settle {
-            self.files = ZoneFiles::new(&new.zones, new.settle);
-            self.files.meet(self.writers.clone());
-            let scan = self.files.scan(&Scope::All, &[]);
-            let origins: Vec<Name> =
-                self.zones.iter().filter_map(|entry| Name::from_wire(entry.zone.apex())).collect();
-            for origin in &origins {
-                if self.files.file(origin).is_none() {
-                    self.remove_zone(origin, now, &mut taken);
-                }
-            }
-            taken.faults.extend(scan.faults);
-            self.take_zones(&scan.changed, now, &mut taken);
-            is_changed = true;
-        }
-        let is_judged = self.has_zones
-            && (old.rules != self.settings.rules || old.feed != self.settings.feed)
-            && self.judge_all(now, &mut taken);
-        if is_changed || is_judged {
-            tracing::info!("settings changed");
-            self.publish(now);
-        }
-        taken
+    fn config(&mut self, cause: driver::Cause, shrink: Shrink, now: Instant) -> Taken {
+        self.reconfigure(cause, shrink, now)
     }
 
     fn filings(&mut self, scope: &Scope, closed: &[Closed], shrink: Shrink, now: Instant) -> Taken {
@@ -605,7 +553,8 @@ impl Loader for Rebuild {
     }
 
     fn filings_refused(&self) -> Vec<Fault> {
-        self.files_refused.values().chain(&self.files_waiting).cloned().collect()
+        let config = self.refiling.iter().map(|refiling| &refiling.fault);
+        self.files_refused.values().chain(&self.files_waiting).chain(config).cloned().collect()
     }
 
     fn zone_status(&self, origin: &Name) -> ZoneStatus {
@@ -645,6 +594,12 @@ impl Loader for Rebuild {
         let due = verdicts.into_iter().chain(traces).min();
         due.map(|instant| Instant(i64::from(instant))).into_iter().chain(journal).min()
     }
+}
+
+/// The first of a list that may be long, for people.
+pub(super) fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 20;
+    names[..names.len().min(SHOWN)].join(" ")
 }
 
 /// Seconds after 1970, as verdicts and traces have them.

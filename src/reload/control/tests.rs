@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use super::super::driver::{Driver, Settings};
+use super::super::driver::{Cause, Driver, Settings};
 use super::super::loader::Taken;
 use super::super::protocol::ZoneStatus;
 use super::super::scope::{Closed, Scope};
@@ -29,7 +29,7 @@ impl Loader for Fixed {
         }
     }
 
-    fn config(&mut self, _now: FilingInstant) -> Taken {
+    fn config(&mut self, _cause: Cause, _shrink: Shrink, _now: FilingInstant) -> Taken {
         Taken::default()
     }
 

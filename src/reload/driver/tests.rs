@@ -69,7 +69,7 @@ impl Loader for Noting {
         self.zones.meet(writers);
     }
 
-    fn config(&mut self, _now: Instant) -> Taken {
+    fn config(&mut self, _cause: Cause, _shrink: Shrink, _now: Instant) -> Taken {
         self.note(Call::Config)
     }
 
