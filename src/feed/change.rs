@@ -147,6 +147,8 @@ pub struct FeedChange {
     pub faults: Vec<Fault>,
     /// The files whose present version is refused: their last good one stays in force.
     pub refused: Vec<PathBuf>,
+    /// The files and folders that stand there and could not be read.
+    pub unread: Vec<PathBuf>,
     /// What waits for a person, for as long as it does.
     pub waiting_shrink: Option<WaitingShrink>,
     /// The folders in which a `.hold` keeps everything as it is.

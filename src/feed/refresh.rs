@@ -245,7 +245,7 @@ impl Feed {
         let writers = self.writers(hints);
         let mut round = Round::default();
         for (relative, error) in &folder.unreadable {
-            round.faults.push(unreadable(&self.settings.path.join(relative), error));
+            round.not_read(self.settings.path.join(relative), error);
         }
 
         let paths = match only {
@@ -302,6 +302,7 @@ impl Feed {
                 .filter(|(_, source)| source.refused.is_some())
                 .map(|(path, _)| self.settings.path.join(path))
                 .collect(),
+            unread: round.unread,
             waiting_shrink: self.waiting_shrink(),
             on_hold: folder.on_hold,
             look_again: round.look_again,
@@ -412,7 +413,7 @@ impl Feed {
                     source.settled();
                     plans.push(Plan { path: path.clone(), id, version: Some(version) });
                 }
-                Look::Unreadable(error) => round.faults.push(unreadable(&full_path, &error)),
+                Look::Unreadable(error) => round.not_read(full_path, &error),
                 Look::Refused { stat, faults } => {
                     source.settled();
                     source.refused = Some(stat);
@@ -545,6 +546,7 @@ impl Plan {
 #[derive(Debug, Default)]
 struct Round {
     faults: Vec<Fault>,
+    unread: Vec<PathBuf>,
     touched: Touched,
     look_again: Option<Duration>,
 }
@@ -553,13 +555,14 @@ impl Round {
     fn look_again_in(&mut self, wait: Duration) {
         self.look_again = Some(self.look_again.map_or(wait, |before| before.min(wait)));
     }
-}
 
-fn unreadable(path: &Path, error: &io::Error) -> Fault {
-    Fault::of_file(
-        Severity::Error,
-        path,
-        format!("cannot be read: {error}"),
-        "what was last read of it stays in force",
-    )
+    fn not_read(&mut self, path: PathBuf, error: &io::Error) {
+        self.faults.push(Fault::of_file(
+            Severity::Error,
+            &path,
+            format!("cannot be read: {error}"),
+            "what was last read of it stays in force",
+        ));
+        self.unread.push(path);
+    }
 }

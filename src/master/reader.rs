@@ -36,12 +36,19 @@ pub struct Reader {
     owner: Vec<u8>,
     rdata: Vec<u8>,
     index: Index,
+    is_unread: bool,
 }
 
 impl Reader {
     /// A reader that has read nothing yet.
     pub fn new() -> Reader {
         Reader::default()
+    }
+
+    /// Whether the zone that was read last was refused because its file, or one that it includes,
+    /// could not be read: the next try may go well though no file has changed.
+    pub fn is_unread(&self) -> bool {
+        self.is_unread
     }
 
     /// Reads the zone `origin` from `file` into `out`, whose old content goes away, and checks
@@ -60,8 +67,10 @@ impl Reader {
             Err(error) => {
                 out.clear();
                 out.add_file(file.to_owned());
+                self.is_unread = true;
                 let problem = format!("the zone file cannot be read: {error}");
-                Err(vec![Fault::of_file(Severity::Error, file, problem, "")])
+                let remedy = "put a file there that the server's user may read";
+                Err(vec![Fault::of_file(Severity::Error, file, problem, remedy)])
             }
         };
         self.bytes = bytes;
@@ -94,10 +103,12 @@ impl Reader {
             last_ttl: None,
             generated: 0,
             included: 0,
+            is_unread: false,
             open: Vec::new(),
         };
         job.read_source(Source { bytes, path: file, index: file_index });
-        let Job { origin: origin_buffer, owner, rdata, mut faults, out, .. } = job;
+        let Job { origin: origin_buffer, owner, rdata, mut faults, out, is_unread, .. } = job;
+        self.is_unread = is_unread;
         (self.origin, self.owner, self.rdata) = (origin_buffer, owner, rdata);
 
         self.index.fill(out);
@@ -180,6 +191,8 @@ struct Job<'a> {
     generated: u64,
     /// `$INCLUDE`s followed.
     included: usize,
+    /// One of them could not be read.
+    is_unread: bool,
     /// The files being read, links resolved, but the zone file only once it includes another.
     open: Vec<PathBuf>,
 }
@@ -397,7 +410,8 @@ impl Job<'_> {
         let mut name = Vec::new();
         rdata::unescape_into(&word, &mut name)?;
         let name = Path::new(std::ffi::OsStr::from_bytes(&name));
-        let path = locate(name, source.path, self.root).map_err(|error| refuse(&word, &error))?;
+        let path = locate(name, source.path, self.root);
+        let path = path.map_err(|error| self.refuse(&word, &error))?;
         if self.open.is_empty() {
             // A zone file that cannot be resolved was read from bytes alone: nothing includes it.
             self.open.extend(std::fs::canonicalize(source.path));
@@ -413,7 +427,7 @@ impl Job<'_> {
             ));
         }
         let mut bytes = Vec::new();
-        read_file(&path, &mut bytes).map_err(|error| refuse(&word, &error.into()))?;
+        read_file(&path, &mut bytes).map_err(|error| self.refuse(&word, &error.into()))?;
         let known = self.out.files().iter().position(|file| *file == path);
         // There are no more files than includes.
         let index = known.map_or_else(|| self.out.add_file(path.clone()), |index| index as u16);
@@ -426,6 +440,14 @@ impl Job<'_> {
         self.open.pop();
         (self.origin, self.owner, self.owner_state) = (outer_origin, outer_owner, outer_state);
         Ok(())
+    }
+
+    fn refuse(&mut self, word: &Word<'_>, error: &IncludeError) -> Box<Bad> {
+        self.is_unread |= matches!(error, IncludeError::Unreadable(_));
+        word.bad(
+            error.to_string(),
+            "name a file inside the zones folder, beside this file or from the folder's top",
+        )
     }
 
     fn generate(&mut self, lexer: &mut Lexer<'_>, source: &Source<'_>) -> Outcome<()> {
@@ -501,13 +523,6 @@ impl Job<'_> {
         }
         Ok(())
     }
-}
-
-fn refuse(word: &Word<'_>, error: &IncludeError) -> Box<Bad> {
-    word.bad(
-        error.to_string(),
-        "name a file inside the zones folder, beside this file or from the folder's top",
-    )
 }
 
 /// The file of `$INCLUDE`, which may be quoted.

@@ -93,6 +93,8 @@ pub struct Driver<L> {
     again: Again,
     next_zones_poll: Option<Monotonic>,
     next_filings_poll: Option<Monotonic>,
+    /// When to look again for what could not be read.
+    try_again: Option<Monotonic>,
     /// After an instant that stayed due although it was taken.
     due_not_before: Option<Monotonic>,
     waiting: Vec<Waiting>,
@@ -187,6 +189,7 @@ impl<L: Loader + 'static> Driver<L> {
                 again: Again::default(),
                 next_zones_poll: None,
                 next_filings_poll: None,
+                try_again: None,
                 due_not_before: None,
                 waiting: Vec::new(),
                 history: noted,
@@ -323,7 +326,8 @@ impl<L: Loader + 'static> Driver<L> {
             batch.filings = Scope::Nothing;
         }
         batch.filings.retain(|path| hold::held_by(root, path).is_none());
-        if !batch.filings.is_nothing() || is_ripe(self.again.filings) {
+        let tries_again = is_ripe(self.try_again);
+        if !batch.filings.is_nothing() || is_ripe(self.again.filings) || tries_again {
             let begun = Monotonic::now();
             let scope = &batch.filings;
             let taken =
@@ -332,7 +336,7 @@ impl<L: Loader + 'static> Driver<L> {
             took.filings = begun.elapsed();
             all.merge(taken);
         }
-        if !batch.zones.is_nothing() || is_ripe(self.again.zones) {
+        if !batch.zones.is_nothing() || is_ripe(self.again.zones) || tries_again {
             let begun = Monotonic::now();
             let scope = &batch.zones;
             let taken = self.call("zones", |loader, now| loader.zones(scope, &closed, now));
@@ -341,6 +345,8 @@ impl<L: Loader + 'static> Driver<L> {
             all.merge(taken);
         }
         let now = self.settings.clock.now();
+        let try_again = catch_unwind(AssertUnwindSafe(|| self.loader.try_again_in()));
+        self.try_again = try_again.ok().flatten().map(|wait| Monotonic::now() + wait);
         let rested = self.due_not_before.is_none_or(|at| at <= begun);
         if rested && self.next_due().is_some_and(|due| due <= now) {
             all.merge(self.call("due", |loader, now| loader.due(now)));
@@ -395,12 +401,13 @@ impl<L: Loader + 'static> Driver<L> {
     fn answer_waiting(&mut self) {
         let again = &self.again;
         let settled = [again.config, again.filings, again.zones].iter().all(Option::is_none);
-        let refused = match self.waiting.is_empty() {
-            true => Vec::new(),
-            false => {
-                catch_unwind(AssertUnwindSafe(|| self.loader.zones_refused())).unwrap_or_default()
-            }
-        };
+        if self.waiting.is_empty() {
+            return;
+        }
+        let (zones, filings) = catch_unwind(AssertUnwindSafe(|| {
+            (self.loader.zones_refused(), self.loader.filings_refused())
+        }))
+        .unwrap_or_default();
         for mut waiting in std::mem::take(&mut self.waiting) {
             let took = waiting.since.elapsed();
             let end = match (waiting.panicked, settled) {
@@ -414,11 +421,12 @@ impl<L: Loader + 'static> Driver<L> {
             };
             waiting.taken.look_again = None;
             // A file event may have been faster than the command.
-            waiting.taken.zones_refused = refused.len();
+            waiting.taken.zones_refused = zones.len();
             let told: HashSet<&PathBuf> =
                 waiting.taken.faults.iter().map(|fault| &fault.file).collect();
+            let refused = zones.iter().chain(&filings);
             let untold: Vec<Fault> =
-                refused.iter().filter(|fault| !told.contains(&fault.file)).cloned().collect();
+                refused.filter(|fault| !told.contains(&fault.file)).cloned().collect();
             waiting.taken.faults.extend(untold);
             // Who asked may have gone away.
             let _ = waiting.reply.send(Outcome { taken: waiting.taken, end, took });
@@ -429,9 +437,9 @@ impl<L: Loader + 'static> Driver<L> {
     fn longest_wait(&mut self) -> Duration {
         let now = Monotonic::now();
         let again = [self.again.config, self.again.filings, self.again.zones];
-        let polls = [self.next_zones_poll, self.next_filings_poll];
+        let others = [self.next_zones_poll, self.next_filings_poll, self.try_again];
         let at =
-            again.into_iter().chain(polls).flatten().map(|at| at.saturating_duration_since(now));
+            again.into_iter().chain(others).flatten().map(|at| at.saturating_duration_since(now));
         let waiting = self
             .waiting
             .iter()

@@ -53,7 +53,8 @@ pub trait Loader: Send {
     /// The instant of [`Loader::next_due`] has come: take the verdicts that change by `now`.
     fn due(&mut self, now: Instant) -> Taken;
 
-    /// What is wrong with each zone file whose present version is refused, one fault for each: who
+    /// What is wrong with each zone file whose present version is refused, and with files and folders
+    /// that cannot be taken for zones, one fault for each: who
     /// waits for a reload is told of those that were refused before it, too.
     fn zones_refused(&self) -> Vec<Fault>;
 
@@ -73,6 +74,12 @@ pub trait Loader: Send {
 
     /// The record that a verdict shows, for who tells people of it.
     fn record_shown(&self, asked: &AskedRecord, now: Instant) -> Option<FoundRecord>;
+
+    /// After how long to call [`Loader::filings`] and [`Loader::zones`] with `Scope::Nothing` for what
+    /// could not be read; asked after every call. Nobody is kept waiting for it.
+    fn try_again_in(&self) -> Option<Duration> {
+        None
+    }
 
     /// The next instant at which some verdict changes by itself; asked after every call.
     fn next_due(&self) -> Option<Instant>;

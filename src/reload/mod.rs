@@ -29,6 +29,7 @@ mod look_up;
 mod origin;
 mod queue;
 mod reconfigure;
+mod unread;
 
 pub use driver::{Driver, Handle, Outcome, Settings};
 pub use history::Record;

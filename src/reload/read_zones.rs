@@ -31,6 +31,8 @@ pub enum Loaded {
         faults: Vec<Fault>,
         /// The files that it includes, as far as it was read.
         includes: Vec<PathBuf>,
+        /// It, or one of them, could not be read.
+        is_unread: bool,
     },
     /// The file is gone since it was found.
     Gone,
@@ -132,7 +134,9 @@ impl<'a> ZoneReader<'a> {
         let faults = match read {
             Ok(faults) => faults,
             Err(_) if matches!(path.try_exists(), Ok(false)) => return Loaded::Gone,
-            Err(faults) => return Loaded::Refused { faults, includes },
+            Err(faults) => {
+                return Loaded::Refused { faults, includes, is_unread: self.reader.is_unread() };
+            }
         };
         match self.builder.build(&file.origin, &self.records, self.key, &|ip| (self.classify)(ip)) {
             Ok(zone) => Loaded::Zone { zone, faults, includes },
@@ -143,7 +147,7 @@ impl<'a> ZoneReader<'a> {
                     error.to_string(),
                     "split the records over several names or zones",
                 );
-                Loaded::Refused { faults: vec![fault], includes }
+                Loaded::Refused { faults: vec![fault], includes, is_unread: false }
             }
         }
     }

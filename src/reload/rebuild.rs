@@ -4,7 +4,7 @@
 //! Owns which zone a changed filing touches, and when a verdict changes by itself. What a verdict
 //! is, is [`crate::state::verdicts`]' business; when to look, the driver's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use super::protocol::ZoneStatus;
 use super::read_zones::{Loaded, read_zones};
 use super::reconfigure::Refiling;
 use super::scope::{Closed, Scope};
+use super::unread::Unread;
 use super::watch::Watched;
 use super::writers::Writers;
 use super::zone_files::{ZoneFile, ZoneFiles};
@@ -120,6 +121,8 @@ pub struct Rebuild {
     pub(super) refused: BTreeMap<Name, Fault>,
     /// The filing files that are refused as they stand, and the first reason.
     files_refused: BTreeMap<PathBuf, Fault>,
+    /// The filing files, and folders, that stand there and could not be read.
+    unread: Unread,
     /// The filing files whose change waits for the operator.
     files_waiting: Vec<Fault>,
     /// A changed configuration that waits for the operator.
@@ -154,6 +157,7 @@ impl Rebuild {
             told_waiting: None,
             refused: BTreeMap::new(),
             files_refused: BTreeMap::new(),
+            unread: Unread::default(),
             files_waiting: Vec::new(),
             refiling: None,
             config_faults: Vec::new(),
@@ -313,6 +317,10 @@ impl Rebuild {
                 continue;
             }
             let current = self.zones.get(&file.origin).map(|entry| &entry.zone);
+            match &loaded {
+                Loaded::Refused { is_unread: true, .. } => self.files.note_unread(file),
+                _ => self.files.note_readable(file),
+            }
             match loaded {
                 Loaded::Gone => {}
                 Loaded::Zone { zone, faults, .. } => {
@@ -324,9 +332,12 @@ impl Rebuild {
                         self.put_zone(zone, now, taken);
                     }
                 }
-                Loaded::Refused { faults, .. } => {
+                Loaded::Refused { faults, is_unread, .. } => {
                     if let Some(fault) = faults.iter().find(|fault| fault.is_error()) {
-                        self.refused.insert(file.origin.clone(), fault.clone());
+                        let told = self.refused.insert(file.origin.clone(), fault.clone());
+                        if is_unread && told.as_ref() == Some(fault) {
+                            continue;
+                        }
                     }
                     taken.faults.extend(faults);
                     taken.zones_refused += 1;
@@ -373,7 +384,13 @@ impl Rebuild {
     ) -> Changed {
         let before = self.store().len();
         let change = match &mut self.feed {
-            Some(feed) => feed.refresh(&scope, hints, shrink, Moment::now()),
+            Some(feed) => {
+                let mut change = feed.refresh(&scope, hints, shrink, Moment::now());
+                if scope != feed::Scope::All {
+                    change.unread.extend(self.unread.paths());
+                }
+                change
+            }
             None => {
                 let (feed, change) = Feed::open(self.settings.feed.clone(), Moment::now());
                 self.go_on_with(feed);
@@ -392,9 +409,20 @@ impl Rebuild {
     pub(super) fn note_feed_change(
         &mut self,
         before: usize,
-        change: FeedChange,
+        mut change: FeedChange,
         taken: &mut Taken,
     ) -> Changed {
+        for path in &change.unread {
+            self.unread.note(path, std::time::Instant::now());
+        }
+        self.unread.keep(&change.unread);
+        // Told once, though each look finds it.
+        let unread: HashSet<PathBuf> = change.unread.into_iter().collect();
+        change.faults.retain(|fault| {
+            !unread.contains(&fault.file) || self.files_refused.get(&fault.file) != Some(fault)
+        });
+        change.refused.retain(|path| !unread.contains(path));
+        change.refused.extend(unread);
         self.note_files_refused(&change.refused, &change.faults);
         taken.faults.extend(change.faults);
         taken.files_refused = Some(change.refused.len());
@@ -491,6 +519,7 @@ impl Loader for Rebuild {
             Shrink::Accept => feed::Shrink::Accept,
             Shrink::Refuse => feed::Shrink::Guard,
         };
+        self.unread.take_ripe(std::time::Instant::now());
         let is_first = self.feed.is_none();
         let changed = self.refresh_feed(scope, &hints, shrink, &mut taken);
         let is_judged = match changed {
@@ -521,7 +550,7 @@ impl Loader for Rebuild {
         // At a cold start a folder that is held back or not there yet holds zones that nobody
         // knows: queries get "not ready" until it shows, and never REFUSED.
         let root = &self.settings.zones;
-        let is_known = self.has_zones || (root.is_dir() && !hold::is_held(root));
+        let is_known = self.has_zones || (std::fs::read_dir(root).is_ok() && !hold::is_held(root));
         let is_first = is_known && !std::mem::replace(&mut self.has_zones, is_known);
         let is_broken_added = taken.zones_refused > 0;
         if taken.zones_changed + taken.zones_removed > 0 || is_first || is_broken_added {
@@ -549,12 +578,17 @@ impl Loader for Rebuild {
     }
 
     fn zones_refused(&self) -> Vec<Fault> {
-        self.refused.values().cloned().collect()
+        self.refused.values().chain(self.files.standing_faults()).cloned().collect()
     }
 
     fn filings_refused(&self) -> Vec<Fault> {
         let config = self.refiling.iter().map(|refiling| &refiling.fault);
         self.files_refused.values().chain(&self.files_waiting).chain(config).cloned().collect()
+    }
+
+    fn try_again_in(&self) -> Option<Duration> {
+        let filings = self.unread.next_in(std::time::Instant::now());
+        filings.into_iter().chain(self.files.try_again_in()).min()
     }
 
     fn zone_status(&self, origin: &Name) -> ZoneStatus {

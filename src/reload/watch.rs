@@ -100,7 +100,7 @@ pub(super) struct Touch {
     at: SystemTime,
     /// The last thing seen makes the file whole: closed after writing, or renamed into place.
     whole: bool,
-    /// It may be a new folder.
+    /// It may be a new folder, or one that can be read now.
     appeared: bool,
 }
 
@@ -448,7 +448,7 @@ impl Touch {
     fn note(&mut self, mask: EventMask, at: SystemTime) {
         let arrived = mask.intersects(EventMask::MOVED_TO);
         self.at = at;
-        self.appeared |= arrived || mask.intersects(EventMask::CREATE);
+        self.appeared |= arrived || mask.intersects(EventMask::CREATE | EventMask::ATTRIB);
         if arrived || mask.intersects(EventMask::CLOSE_WRITE) {
             self.whole = true;
         } else if !mask.intersects(EventMask::ATTRIB | EventMask::MOVE_SELF) {

@@ -17,6 +17,7 @@
 //!   the one that was last scanned, before and after the look.
 //! - A zones folder that is itself gone, unreadable, or another one and empty removes nothing; nor
 //!   does a link that leads nowhere.
+//! - What stands there and cannot be read is tried again, ever more seldom.
 //! - From a folder with `.hold` downwards nothing changes.
 
 mod folders;
@@ -35,6 +36,7 @@ use self::folders::{FolderId, Folders};
 use super::hold;
 use super::origin::{self, FileName};
 use super::scope::{Closed, Scope};
+use super::unread::Unread;
 use super::writers::{Writers, Writing};
 use crate::fault::{Fault, Severity};
 use crate::feed::{EMPTY_REST, OPEN_REST, Written};
@@ -105,14 +107,15 @@ pub struct ZoneFiles {
     unusual_names: HashMap<Name, Box<OsStr>>,
     /// Further files for an origin that has one already, by path.
     rivals: BTreeMap<Name, BTreeMap<PathBuf, u64>>,
-    /// Misnamed files and unreadable folders that have been told of.
-    told: HashSet<PathBuf>,
+    /// Misnamed files, unreadable folders and the like, which have been told of.
+    told: BTreeMap<PathBuf, Fault>,
     included: HashMap<PathBuf, Included>,
     includes_of: HashMap<Name, Vec<PathBuf>>,
     /// Files under rewrite: fingerprint, and since when it has been that.
     unsettled: HashMap<PathBuf, (u64, Instant)>,
     /// Files and folders that are gone, each the topmost of a path: since when.
     gone: HashMap<PathBuf, Instant>,
+    unread: Unread,
     /// The zones folder as it was last scanned.
     scanned_root: Option<Identity>,
     scanned_before: bool,
@@ -192,11 +195,12 @@ impl ZoneFiles {
             zones: hashbrown::HashMap::new(),
             unusual_names: HashMap::new(),
             rivals: BTreeMap::new(),
-            told: HashSet::new(),
+            told: BTreeMap::new(),
             included: HashMap::new(),
             includes_of: HashMap::new(),
             unsettled: HashMap::new(),
             gone: HashMap::new(),
+            unread: Unread::default(),
             scanned_root: None,
             scanned_before: false,
             scan: 0,
@@ -235,6 +239,33 @@ impl ZoneFiles {
         if let Some(place) = self.zones.get_mut(origin) {
             place.read_at = at;
         }
+    }
+
+    /// Remembers that the zone's file, which stands there, or one that it includes could not be read:
+    /// a later scan has it read again, though it be the same.
+    pub fn note_unread(&mut self, file: &ZoneFile) {
+        if let Some(place) = self.zones.get_mut(&file.origin) {
+            place.fingerprint = 0;
+            self.unread.note(&file.path(), Instant::now());
+        }
+    }
+
+    /// The zone's file could be read, whatever it says.
+    pub fn note_readable(&mut self, file: &ZoneFile) {
+        if !self.unread.is_empty() {
+            self.unread.forget(&file.path());
+        }
+    }
+
+    /// What is wrong with files and folders that cannot be taken for zones, or not be looked into, as
+    /// things stand.
+    pub fn standing_faults(&self) -> impl Iterator<Item = &Fault> {
+        self.told.values()
+    }
+
+    /// After how long to scan again for what could not be read.
+    pub fn try_again_in(&self) -> Option<Duration> {
+        self.unread.next_in(Instant::now())
     }
 
     /// When the zone's file was last read whole, in seconds after 1970; 0 for never.
@@ -367,11 +398,15 @@ impl ZoneFiles {
                 None if !self.zones.is_empty() => "the zones folder is empty".to_owned(),
                 _ => {
                     self.told.remove(&root);
+                    self.unread.forget(&root);
                     self.scanned_root = found;
                     return self.walk(&root, pass);
                 }
             },
-            Err(error) => format!("the zones folder cannot be read: {error}"),
+            Err(error) => {
+                self.unread.note(&root, pass.now);
+                format!("the zones folder cannot be read: {error}")
+            }
         };
         // Told at each scan of everything: all zones hang on it.
         let remedy = "the zones that were read before stay in service; put the folder back";
@@ -389,19 +424,23 @@ impl ZoneFiles {
         match fs::metadata(path) {
             Ok(found) => {
                 self.gone.remove(path);
+                self.told.remove(path);
                 if found.is_dir() {
                     self.walk(path, pass);
                 } else {
                     self.see_file(path, &found, pass);
                 }
             }
-            Err(error) if is_absence(&error) => self.miss(path, pass),
+            Err(error) if is_absence(&error) => {
+                self.unread.forget(path);
+                self.miss(path, pass);
+            }
             Err(error) => self.tell_once(path, format!("it cannot be looked at: {error}"), pass),
         }
     }
 
     fn look_at_what_was_put_off(&mut self, pass: &mut Pass<'_>) {
-        let mut ripe = Vec::new();
+        let mut ripe = self.unread.take_ripe(pass.now);
         let unsettled = self.unsettled.iter().map(|(path, (_, since))| (path, since, self.settle));
         let gone = self.gone.iter().map(|(path, since)| (path, since, GONE_GRACE));
         for (path, &since, wait) in unsettled.chain(gone) {
@@ -438,11 +477,13 @@ impl ZoneFiles {
                 Err(error) if is_absence(&error) => continue,
                 Err(error) => {
                     self.tell_once(&folder, format!("the folder cannot be read: {error}"), pass);
+                    self.unread.note(&folder, pass.now);
                     pass.kept.push(folder);
                     continue;
                 }
             };
             self.told.remove(&folder);
+            self.unread.forget(&folder);
             let id = self.folders.intern(&folder);
             pass.visited.insert(id);
             for entry in entries {
@@ -459,7 +500,10 @@ impl ZoneFiles {
                 let Ok(mut kind) = entry.file_type() else { continue };
                 if kind.is_symlink() {
                     match fs::metadata(entry.path()) {
-                        Ok(found) => kind = found.file_type(),
+                        Ok(found) => {
+                            self.told.remove(&entry.path());
+                            kind = found.file_type();
+                        }
                         Err(error) => {
                             self.tell_unfollowed(&entry.path(), &error, pass);
                             continue;
@@ -561,6 +605,7 @@ impl ZoneFiles {
         if !self.is_settled(&path, print, found, pass) {
             return;
         }
+        self.told.remove(&path);
         if known.is_none() || same_place {
             self.serve(&origin, folder, name, print);
             self.mark_seen(&origin);
@@ -778,7 +823,7 @@ impl ZoneFiles {
             });
             !rivals.is_empty()
         });
-        self.told.retain(|path| path.symlink_metadata().is_ok());
+        self.told.retain(|path, _| path.symlink_metadata().is_ok());
         let mut missing = Vec::new();
         for (origin, place) in &self.zones {
             let is_swept = swept.get(place.folder.index()).copied().unwrap_or(false);
@@ -864,16 +909,18 @@ impl ZoneFiles {
     }
 
     fn tell_misnamed(&mut self, path: &Path, problem: String, pass: &mut Pass<'_>) {
-        if self.told.insert(path.to_owned()) {
-            let remedy = "name the file as its zone, as in example.com.zone (the root: @.zone)";
-            pass.faults.push(Fault::of_file(Severity::Error, path, problem, remedy));
-        }
+        let remedy = "name the file as its zone, as in example.com.zone (the root: @.zone)";
+        self.tell(Fault::of_file(Severity::Error, path, problem, remedy), pass);
     }
 
     fn tell_once(&mut self, path: &Path, problem: String, pass: &mut Pass<'_>) {
-        if self.told.insert(path.to_owned()) {
-            let remedy = "what was read before stays in service";
-            pass.faults.push(Fault::of_file(Severity::Error, path, problem, remedy));
+        let remedy = "what was read before stays in service";
+        self.tell(Fault::of_file(Severity::Error, path, problem, remedy), pass);
+    }
+
+    fn tell(&mut self, fault: Fault, pass: &mut Pass<'_>) {
+        if self.told.insert(fault.file.clone(), fault.clone()).is_none() {
+            pass.faults.push(fault);
         }
     }
 
