@@ -73,8 +73,12 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     match file.metadata()?.is_file() {
         true => Ok(file),
-        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
+        false => Err(not_regular()),
     }
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
 }
 
 /// A file that nothing says how to read.
@@ -108,7 +112,11 @@ pub(super) enum Hold {
 impl Folder {
     pub(super) fn look(root: &Path) -> Folder {
         let mut folder = Folder::default();
-        folder.look_into(root, &PathBuf::new(), 0, &mut HashSet::new());
+        // What a link finds above the folder does not lie in it.
+        let real = fs::canonicalize(root).unwrap_or_default();
+        let above = real.ancestors().skip(1).filter_map(|above| fs::metadata(above).ok());
+        let mut seen = above.map(|found| (found.dev(), found.ino())).collect();
+        folder.look_into(root, &PathBuf::new(), 0, &mut seen);
         folder
     }
 
@@ -152,9 +160,8 @@ impl Folder {
         let path = root.join(relative);
         let entries = match fs::metadata(&path) {
             // A folder that two links lead to is read once.
-            Ok(metadata) if depth > DEEPEST || !seen.insert((metadata.dev(), metadata.ino())) => {
-                return;
-            }
+            Ok(metadata) if !seen.insert((metadata.dev(), metadata.ino())) => return,
+            Ok(_) if depth > DEEPEST => Err(io::Error::other("folders are nested too deep")),
             Ok(_) => fs::read_dir(&path),
             Err(error) => Err(error),
         };
@@ -185,9 +192,18 @@ impl Folder {
                         self.files.insert(relative, format);
                     }
                 }
+                Ok(_) if Format::of(&relative).is_some() => {
+                    self.unreadable.push((relative, not_regular()));
+                }
                 Ok(_) => {}
-                // Gone since, or a link that leads nowhere.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let is_link = root.join(&relative).symlink_metadata().is_ok();
+                    // Else it is gone since.
+                    if is_link && Format::of(&relative).is_some() {
+                        let problem = io::Error::other("the link leads nowhere");
+                        self.unreadable.push((relative, problem));
+                    }
+                }
                 Err(error) => self.unreadable.push((relative, error)),
             }
         }

@@ -25,8 +25,7 @@ pub(super) enum Format {
 impl Format {
     /// `None` for files that are none of ours: other extensions, dot files, what editors leave.
     pub(super) fn of(path: &Path) -> Option<Format> {
-        let name = path.file_name()?.to_str()?;
-        if name.starts_with('.') {
+        if path.file_name()?.as_encoded_bytes().starts_with(b".") {
             return None;
         }
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
