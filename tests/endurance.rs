@@ -517,6 +517,65 @@ fn clients_that_write_byte_by_byte_are_served_or_let_go_of() {
     process.ends_well();
 }
 
+/// Lets the process open so many files beside those that it has open now.
+fn limit_files(process: &Process, more: usize) {
+    let open = std::fs::read_dir(format!("/proc/{}/fd", process.child.id())).expect("a process");
+    let most = (open.count() + more) as libc::rlim_t;
+    let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+    let pid = process.child.id() as libc::pid_t;
+    // SAFETY: `limit` is a valid rlimit that the call only reads; the old one is not asked for.
+    let set = unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &limit, std::ptr::null_mut()) };
+    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+}
+
+#[test]
+fn out_of_file_descriptors_is_told_once_and_got_over() {
+    const CLIENTS: usize = 20;
+    let site = site_for_connections(CLIENTS, "120s");
+    let log_path = site.path("log");
+    let log = File::create(&log_path).expect("a file");
+    let process = Process::start(site, log.into(), &[]);
+    let log = || std::fs::read_to_string(&log_path).expect("the log");
+    let says = |text: &str| eventually(&format!("the log says {text}"), || log().contains(text));
+    limit_files(&process, 6);
+    let asking = Asking::start(process.address);
+    let waiting: Vec<TcpStream> = (0..CLIENTS).map(|_| connect(&process)).collect();
+    says("accepting TCP connections failed");
+    assert!(log().contains("LimitNOFILE"), "what to do about it:\n{}", log());
+
+    // Files that change meanwhile cannot be opened; what was read before is answered.
+    write_version(&process.site, 1);
+    for file in ["10.ndjson", "site.example.zone"] {
+        eventually(&format!("the log says that {file} cannot be read"), || {
+            let is_it = |line: &str| line.contains(file) && line.contains("Too many open files");
+            log().lines().any(is_it)
+        });
+    }
+    assert_eq!(process.dig(&["site.example", "TXT"]).data("TXT"), ["\"v=0\""]);
+
+    // Who comes while it lasts waits in the backlog.
+    let late = connect(&process);
+    let mut writing = &late;
+    writing.write_all(&framed(&query(1, "site.example", 6))).expect("a query");
+    drop(waiting);
+    assert!(reply_on(&late).expect("a reply") > 12);
+    drop(late);
+    process.dig_until(&["site.example", "TXT"], |reply| reply.data("TXT") == ["\"v=1\""]);
+    process.dig_until(&["site.example", "A"], Reply::is_notice);
+    process.takes_a_change(2);
+    assert_eq!(process.beiand(&["reload", "--wait"]), Some(0), "{}", log());
+    assert!(asking.stop() > 0);
+    // That it is over is known only when nothing has failed for some seconds.
+    eventually("the log says that it is over", || {
+        assert_eq!(process.dig(&["site.example", "SOA", "+tcp"]).status, "NOERROR");
+        log().contains("accepting TCP connections again")
+    });
+    for once in ["accepting TCP connections failed", "the zone file cannot be read"] {
+        assert_eq!(log().matches(once).count(), 1, "{once}:\n{}", log());
+    }
+    process.ends_well();
+}
+
 // --- Signals ------------------------------------------------------------------------------------
 
 #[test]

@@ -1,10 +1,9 @@
 //! UDP and TCP as their clients meet them: `dig`, and raw sockets for what it never sends. The server runs within the test; it has no zones, so that every query is REFUSED.
 
-use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::process::Command;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
 
 use beiand::serve::{self, Bound, Protocol, Running, Settings, TcpSettings};
@@ -385,55 +384,4 @@ fn stopping_waits_for_nobody_longer_than_it_was_told() {
     stream.write_all(&[0, 50, 1]).unwrap();
     server.running.stop(Duration::from_millis(50));
     assert!(is_closed(&mut stream));
-}
-
-#[test]
-fn out_of_file_descriptors_is_said_once_and_got_over() {
-    let test = std::env::current_exe().unwrap();
-    let output = Command::new("sh")
-        .args(["-c", r#"ulimit -n 64 && exec "$0" "$@""#])
-        .arg(test)
-        .args(["--exact", "with_few_file_descriptors", "--ignored", "--nocapture"])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}{errors}");
-    assert_says(&text, &["1 passed"]);
-}
-
-#[test]
-#[ignore = "runs in a process of its own, started by the test above"]
-fn with_few_file_descriptors() {
-    struct Lines(mpsc::Sender<String>);
-    impl Write for Lines {
-        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-            let _ = self.0.send(String::from_utf8_lossy(line).into_owned());
-            Ok(line.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let (log, logged) = mpsc::channel();
-    tracing_subscriber::fmt().with_writer(move || Lines(log.clone())).init();
-    let server = start(&settings("127.0.0.1:0"));
-
-    let mut held = Vec::new();
-    while let Ok(file) = fs::File::open("/dev/null") {
-        held.push(file);
-        assert!(held.len() < 64, "the limit on file descriptors is not in force");
-    }
-    // One for the client's end; none is left for the server's.
-    held.pop();
-    let mut client = connect(server.address);
-    client.write_all(&frame(&query(1))).unwrap();
-    let line = logged.recv_timeout(PATIENCE).unwrap();
-    assert_says(&line, &["accepting TCP connections failed", "os error 24", "LimitNOFILE"]);
-
-    // Whoever comes while it lasts waits in the backlog, and UDP goes on.
-    held.clear();
-    assert_eq!(id_of(&read_message(&mut client).unwrap()), 1);
-    let line = logged.recv_timeout(PATIENCE).unwrap();
-    assert_says(&line, &["accepting TCP connections again"]);
 }

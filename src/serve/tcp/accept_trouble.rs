@@ -1,14 +1,22 @@
 //! What to do when accepting fails: wait a little longer each time, and say so once.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
+
+/// It is over when nothing has failed for so long: at a limit, each connection that ends lets one
+/// accept go well, and the next fails.
+const CALM: Duration = Duration::from_secs(5);
 
 /// One listener's spell of failing accepts.
 #[derive(Debug, Default)]
 pub(super) struct AcceptTrouble {
+    /// Since the last success.
+    in_a_row: u32,
+    /// In the whole spell, and when the last was.
     failures: u32,
+    last: Option<Instant>,
 }
 
 impl AcceptTrouble {
@@ -22,7 +30,7 @@ impl AcceptTrouble {
         if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) {
             return None;
         }
-        if self.failures == 0 {
+        if self.last.is_none() {
             let address = listener.local_addr().ok();
             let remedy = match error.raw_os_error() {
                 Some(libc::EMFILE) => "raise LimitNOFILE (ulimit -n) or lower the connection limit",
@@ -31,16 +39,19 @@ impl AcceptTrouble {
             };
             tracing::error!(?address, %error, remedy, "accepting TCP connections failed");
         }
+        self.in_a_row = self.in_a_row.saturating_add(1);
         self.failures = self.failures.saturating_add(1);
-        Some(pause(self.failures))
+        self.last = Some(Instant::now());
+        Some(pause(self.in_a_row))
     }
 
     /// To be told of each success.
     pub(super) fn is_over(&mut self, listener: &TcpListener) {
-        if self.failures > 0 {
+        self.in_a_row = 0;
+        if self.last.is_some_and(|last| last.elapsed() >= CALM) {
             let address = listener.local_addr().ok();
             tracing::info!(?address, failures = self.failures, "accepting TCP connections again");
-            self.failures = 0;
+            *self = AcceptTrouble::default();
         }
     }
 }
