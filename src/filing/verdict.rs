@@ -183,4 +183,10 @@ mod tests {
         assert_eq!(reason.to_string(), "forum-province");
         assert_eq!(Verdict::Blocked(reason).to_string(), "forum-province");
     }
+
+    #[test]
+    fn a_filing_decides_unless_none_was_asked_for() {
+        assert!(Verdict::Open.is_by_filing() && Verdict::Blocked(Reason::NoFiling).is_by_filing());
+        assert!(!Verdict::Exempt.is_by_filing() && !Verdict::NotRequired.is_by_filing());
+    }
 }
