@@ -130,14 +130,16 @@ fn a_folder_is_taken_in_and_watched_when_it_can_be_read() {
 }
 
 #[test]
-fn a_zones_folder_that_cannot_be_read_at_the_start_is_not_ready_and_never_refused() {
-    let site = site();
-    let folder = site.path("zones");
-    set_mode(&folder, 0);
-    let server = site.start();
-    assert_eq!(server.dig(&["site.example", "SOA"]).status, "SERVFAIL");
-    set_mode(&folder, 0o755);
-    server.opens("site.example");
+fn a_folder_that_cannot_be_read_at_the_start_is_not_ready_never_refused_and_never_dark() {
+    for folder in ["zones", "filings"] {
+        let site = site();
+        let path = site.path(folder);
+        set_mode(&path, 0);
+        let server = site.start();
+        assert_eq!(server.dig(&["site.example", "A"]).status, "SERVFAIL", "{folder}");
+        set_mode(&path, 0o755);
+        server.opens("site.example");
+    }
 }
 
 #[test]

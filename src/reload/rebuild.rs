@@ -521,6 +521,19 @@ impl Loader for Rebuild {
         };
         self.unread.take_ripe(std::time::Instant::now());
         let is_first = self.feed.is_none();
+        // At a cold start nobody knows what stands in a folder that is missing or cannot be read:
+        // queries get "not ready" until it shows, and no domain is dark for it.
+        let folder = &self.settings.feed.path;
+        if is_first && let Err(error) = std::fs::read_dir(folder) {
+            let problem = format!("the folder of filings cannot be read: {error}");
+            let remedy = "until it can, no query is answered";
+            let fault = Fault::of_file(Severity::Error, folder, problem, remedy);
+            self.unread.note(folder, std::time::Instant::now());
+            if self.files_refused.insert(folder.clone(), fault.clone()).as_ref() != Some(&fault) {
+                taken.faults.push(fault);
+            }
+            return taken;
+        }
         let changed = self.refresh_feed(scope, &hints, shrink, &mut taken);
         let is_judged = match changed {
             Changed::None => false,
