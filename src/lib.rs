@@ -5,7 +5,7 @@
 //!
 //! | floor | rooms |
 //! | --- | --- |
-//! | 1 | [`fault`], [`filing`], [`wire`] |
+//! | 1 | [`fault`], [`filing`], [`parallel`], [`progress`], [`snapshot`], [`wire`] |
 //! | 2 | [`master`], [`region`] |
 //! | 3 | [`zone`], [`feed`] |
 //! | 4 | [`gate`] |
@@ -28,9 +28,12 @@ pub mod journal;
 pub mod master;
 pub mod monitor;
 pub mod notice;
+pub mod parallel;
+pub mod progress;
 pub mod region;
 pub mod reload;
 pub mod serve;
+pub mod snapshot;
 pub mod state;
 pub mod wire;
 pub mod zone;

@@ -87,22 +87,20 @@ fn read_everything(config: &Config) -> Report {
 
 /// Reads every zone of the configuration.
 pub(super) fn read_zones(settings: &rebuild::Settings, report: &mut Report) {
-    /// Zones held in memory at a time.
-    const PORTION: usize = 10_000;
     let mut files = ZoneFiles::new(&settings.zones, settings.settle);
     let scan = files.scan(&Scope::All, &[]);
     let mut faults = scan.faults;
     let classify = settings.classifier();
-    for portion in scan.changed.chunks(PORTION) {
-        for loaded in read_files(portion, &settings.zones, HashKey::random(), &classify) {
-            match loaded {
-                Loaded::Zone { faults: found, .. } | Loaded::Refused { faults: found, .. } => {
-                    faults.extend(found);
-                }
-                Loaded::Gone => {}
-            }
+    let key = HashKey::random();
+    let mut found_in_zones = Vec::new();
+    read_files(&scan.changed, &settings.zones, key, &classify, |_, loaded| match loaded {
+        Loaded::Zone { faults, .. } | Loaded::Refused { faults, .. } => {
+            found_in_zones.extend(faults);
         }
-    }
+        Loaded::Gone => {}
+    });
+    found_in_zones.sort_by(|a, b| a.file.cmp(&b.file));
+    faults.extend(found_in_zones);
     report.add(&[("zone", scan.changed.len() as u64)], faults);
 }
 

@@ -40,6 +40,7 @@ pub fn rebuild(config: &Config, secret: CookieSecret) -> Result<rebuild::Setting
         config: config.file.clone(),
         files: single_files(config),
         journal: journal(config),
+        snapshot: config.server.snapshot.clone(),
     })
 }
 

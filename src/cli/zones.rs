@@ -97,8 +97,11 @@ fn check(
             Ok(file) => {
                 let root = root_of(path, &settings.zones);
                 let key = HashKey::random();
-                let loaded = read_files(&[file], &root, key, &settings.classifier());
-                loaded.into_iter().flat_map(|loaded| faults_of(loaded, path)).collect()
+                let mut faults = Vec::new();
+                read_files(&[file], &root, key, &settings.classifier(), |_, loaded| {
+                    faults.extend(faults_of(loaded, path));
+                });
+                faults
             }
         };
         report.add(&[], faults);

@@ -91,6 +91,8 @@ pub struct Server {
     pub tcp_max_connections: usize,
     /// TCP connections open at a time from one client address. Default 128.
     pub tcp_max_connections_per_client: usize,
+    /// Where what has been loaded is kept for the next start. Default: nowhere.
+    pub snapshot: Option<PathBuf>,
     /// How long a TCP connection may stand without a whole query, and a client may take to read a
     /// reply (RFC 7766 §6.2.3). Default 10 s.
     pub tcp_idle_timeout: Duration,
@@ -388,6 +390,7 @@ impl Default for Server {
             version: String::new(),
             identity: String::new(),
             cookie_secret: None,
+            snapshot: None,
             tcp_max_connections: 10_000,
             tcp_max_connections_per_client: 128,
             tcp_idle_timeout: Duration::from_secs(10),

@@ -135,6 +135,7 @@ fn server(document: &mut Document<'_>, folder: &Path, listening: &mut Listening)
         identity: document.text(("server", "identity"), parse_character_string).unwrap_or_default(),
         cookie_secret: document
             .secret(("server", "cookie_secret"), |text| parse_cookie_secret(text, folder)),
+        snapshot: path(document, ("server", "snapshot"), folder),
         tcp_max_connections: small(document.integer(
             ("server", "tcp_max_connections"),
             default.tcp_max_connections as u64,

@@ -4,11 +4,13 @@
 
 use csv_core::{ReadRecordResult, Reader};
 
+use serde::{Deserialize, Serialize};
+
 use super::rows::{Header, HeaderFault, RowProblem};
 use crate::filing::record::{Field, Fields};
 
 /// What the columns of a file mean, from its header.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Columns(Vec<Option<Field>>);
 
 /// Buffers for rows with quotes, used again for each.

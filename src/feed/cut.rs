@@ -1,12 +1,12 @@
 //! A file cut into portions of whole records, which can be read independently of each other.
 
 use std::fs::File;
-use std::hash::BuildHasher;
 use std::io;
 
-use super::mark::{BLOCK, FINGERPRINT, Mark, read_on};
+use super::mark::{BLOCK, Mark, read_on};
 use super::rows::Layout;
 use super::split::{End, Framing, whole_records};
+use crate::snapshot::fingerprint;
 
 /// A line longer than this is none: the file is not what its name says.
 pub(super) const LONGEST_LINE: usize = 4 << 20;
@@ -68,7 +68,7 @@ impl<'a> Cutter<'a> {
             let carried = bytes.len();
             let read = read_on(self.file, self.block_start, len, &mut bytes)?;
             if read > 0 {
-                self.blocks.push(FINGERPRINT.hash_one(&bytes[carried..]));
+                self.blocks.push(fingerprint(&bytes[carried..]));
             }
             // Only the first block can begin before what is wanted, and then nothing is carried.
             let skipped = wanted.saturating_sub(self.block_start).min(read as u64) as usize;

@@ -9,6 +9,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
+
 use super::rows::Format;
 
 /// While this file stands in a folder, nothing from there is taken in.
@@ -18,7 +20,7 @@ pub(super) const HOLD: &str = ".hold";
 const DEEPEST: usize = 32;
 
 /// What tells, without reading a file, that it is another than before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stat {
     pub(super) device: u64,
     pub(super) inode: u64,

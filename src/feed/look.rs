@@ -21,6 +21,8 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
+use serde::{Deserialize, Serialize};
+
 use super::change::{EMPTY_REST, FeedSettings, Moment, OPEN_REST, Writers};
 use super::files::{self, Stat};
 use super::mark::{Mark, Thoroughly};
@@ -56,7 +58,7 @@ pub(super) struct Source {
 }
 
 /// The version of a file that is in force.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Taken {
     pub(super) stat: Stat,
     /// A later write may have left the same stat.

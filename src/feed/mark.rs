@@ -1,18 +1,18 @@
 //! How far a file has been read, and the fingerprint by which it is known again.
 
 use std::fs::File;
-use std::hash::BuildHasher;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::LazyLock;
 
-use hashbrown::DefaultHashBuilder;
+use serde::{Deserialize, Serialize};
+
+use crate::snapshot::fingerprint;
 
 /// How much is read, and fingerprinted, at a time.
 pub(super) const BLOCK: usize = 1 << 20;
 
 /// How far a file has been read, and how to know it again.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Mark {
     /// What was looked at.
     pub(super) size: u64,
@@ -32,9 +32,6 @@ pub(super) enum Thoroughly {
     /// Up to 1 MiB everything; beyond it the first block, the last one and four between.
     Sampled,
 }
-
-pub(super) static FINGERPRINT: LazyLock<DefaultHashBuilder> =
-    LazyLock::new(DefaultHashBuilder::default);
 
 impl Mark {
     /// Whether the first `size` bytes of the file are still what was read.
@@ -58,7 +55,7 @@ impl Mark {
             let start = index as u64 * BLOCK as u64;
             let len = (self.size - start).min(BLOCK as u64) as usize;
             if read_at(file, start, len, &mut buffer)? < len
-                || FINGERPRINT.hash_one(&buffer[..]) != self.blocks[index]
+                || fingerprint(&buffer) != self.blocks[index]
             {
                 return Ok(false);
             }

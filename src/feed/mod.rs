@@ -32,6 +32,7 @@ mod packed;
 mod read;
 mod refresh;
 mod rows;
+mod saved;
 mod shrink;
 mod split;
 mod store;
@@ -47,5 +48,6 @@ pub use change::{
 pub use convert::{ConvertError, Converted, FileFormat, convert};
 pub use read::{Texts, each_record};
 pub use refresh::Feed;
+pub use saved::FeedToSave;
 pub use store::{FileId, FilingStore, Place, SiteKey, StoredRecord};
 pub use texts::TextReader;

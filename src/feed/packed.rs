@@ -132,6 +132,16 @@ impl PackedFacts {
         }
     }
 
+    /// For a snapshot.
+    pub(super) fn words(self) -> [u32; 5] {
+        [self.bits, self.approved_at, self.held_since, self.synced_at, self.application_at]
+    }
+
+    pub(super) fn of_words(words: [u32; 5]) -> PackedFacts {
+        let [bits, approved_at, held_since, synced_at, application_at] = words;
+        PackedFacts { bits, approved_at, held_since, synced_at, application_at }
+    }
+
     pub(super) fn cancels_subject(self) -> bool {
         self.is(CANCELS_SUBJECT)
     }

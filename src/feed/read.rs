@@ -4,15 +4,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::hash::BuildHasher;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, mpsc};
 
+use serde::{Deserialize, Serialize};
+
 use super::csv::Columns;
 use super::cut::{Cut, Cutter, LONGEST_LINE};
 use super::files::{self, not_ours};
-use super::mark::{BLOCK, FINGERPRINT, Mark, read_at};
+use super::mark::{BLOCK, Mark, read_at};
 use super::miit::{Finished, name_in_reply};
 use super::packed::{Marks, PackedFacts};
 use super::rows::{Format, HeaderFault, Layout, Row, RowProblem, each_queried_row, each_row};
@@ -22,6 +23,8 @@ use crate::fault::{Fault, Severity};
 use crate::filing::record::{Field, FieldFault, Fields, FilingRecord};
 use crate::filing::site_domain::SiteDomain;
 use crate::filing::{Instant, Role};
+use crate::progress::Progress;
+use crate::snapshot::fingerprint;
 
 /// A JSON reply longer than this is refused: the ministry's pages are small.
 pub(super) const LONGEST_REPLY: u64 = 256 << 20;
@@ -56,7 +59,7 @@ pub(super) struct Reading {
 }
 
 /// Lines that hold, or should hold, a record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Count {
     pub(super) rows: u64,
     pub(super) bad: u64,
@@ -248,7 +251,7 @@ impl Reader<'_> {
     fn nothing(&self, file: &File, limit: u64) -> Result<Reading, Unread> {
         let mut buffer = Vec::new();
         read_at(file, 0, limit as usize, &mut buffer)?;
-        let blocks = buffer.chunks(BLOCK).map(|block| FINGERPRINT.hash_one(block)).collect();
+        let blocks = buffer.chunks(BLOCK).map(fingerprint).collect();
         let mark =
             Mark { size: buffer.len() as u64, offset: buffer.len() as u64, lines: 0, blocks };
         Ok(Reading { mark, ..Reading::default() })
@@ -289,7 +292,7 @@ impl Reader<'_> {
                 },
             )?;
         }
-        let blocks = bytes.chunks(BLOCK).map(|block| FINGERPRINT.hash_one(block)).collect();
+        let blocks = bytes.chunks(BLOCK).map(fingerprint).collect();
         let size = bytes.len() as u64;
         let mark = Mark { size, offset: size, lines: 0, blocks };
         Ok(self.gather(vec![portion], mark, None))
@@ -313,7 +316,7 @@ impl Reader<'_> {
             }
             portions
         } else {
-            self.in_threads(&mut cutter, &layout, threads)?
+            self.in_threads(&mut cutter, &layout, limit, threads)?
         };
         if cutter.carry.len() > LONGEST_LINE {
             return Err(self.refused(
@@ -336,6 +339,7 @@ impl Reader<'_> {
         &self,
         cutter: &mut Cutter<'_>,
         layout: &Layout,
+        limit: u64,
         threads: usize,
     ) -> Result<Vec<Portion>, Unread> {
         let (sender, receiver) = mpsc::sync_channel::<Cut>(2 * threads);
@@ -353,8 +357,10 @@ impl Reader<'_> {
                 }
             };
             let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            let mut progress = Progress::new("bytes of filings", Some(limit));
             let mut cut_all = || -> io::Result<()> {
                 while let Some(cut) = cutter.next()? {
+                    progress.add(cut.bytes.len() as u64);
                     if sender.send(cut).is_err() {
                         break;
                     }

@@ -27,14 +27,14 @@ use crate::filing::site_domain::SiteDomain;
 /// description.
 #[derive(Debug)]
 pub struct Feed {
-    settings: FeedSettings,
-    store: FilingStore,
+    pub(super) settings: FeedSettings,
+    pub(super) store: FilingStore,
     /// By path relative to the folder; their order is that of precedence.
-    sources: BTreeMap<PathBuf, Source>,
+    pub(super) sources: BTreeMap<PathBuf, Source>,
     /// By file id.
-    paths: Vec<PathBuf>,
+    pub(super) paths: Vec<PathBuf>,
     /// Without them nobody is known to write.
-    writers: Option<Box<dyn Writers>>,
+    pub(super) writers: Option<Box<dyn Writers>>,
 }
 
 /// What to do with a file.

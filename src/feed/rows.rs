@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use super::csv::{Columns, Unquoted};
 use super::miit;
 use super::ndjson::{self, Decoded};
@@ -38,7 +40,7 @@ impl Format {
 }
 
 /// A format that is read line by line, with what its header told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Layout {
     Csv(Columns),
     Ndjson,

@@ -11,17 +11,23 @@
 //! The store belongs to the one thread that takes in changes; queries never see it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
 
 use super::packed::PackedFacts;
 use crate::filing::record::falls_with_subject;
 use crate::filing::site_domain::hash_text;
 use crate::filing::{Facts, Role, Standing};
 
+mod saved;
+
+pub(super) use saved::{SavedStore, read_page, write_page};
+
 /// A site domain, by its hash ([`crate::filing::site_domain::SiteDomain::hash64`], which for names
 /// in wire form is [`crate::filing::site_domain::hash_wire`]).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SiteKey(pub u64);
 
 impl SiteKey {
@@ -32,7 +38,7 @@ impl SiteKey {
 }
 
 /// A file of the feed. Ids are given once and stay with the path while the feed lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FileId(pub u32);
 
 /// Where a record stands.
@@ -76,7 +82,7 @@ pub(super) fn covers(covered: Option<&str>, name: &str) -> bool {
 }
 
 /// A name that a record speaks of: its site domain, and the name itself where it lies below.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct CoveredName {
     pub(super) site: SiteKey,
     pub(super) below: Option<Box<str>>,
@@ -85,7 +91,7 @@ pub(super) struct CoveredName {
 }
 
 /// What only few records have.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Rare {
     pub(super) below: Option<Box<str>>,
     pub(super) new_domain: Option<CoveredName>,
@@ -138,6 +144,8 @@ impl Touched {
 /// as much as all those before it.
 pub(super) const CROWD: usize = 4096;
 
+pub(super) type Page = Arc<[Entry]>;
+
 const NIL: u32 = u32::MAX;
 const PAGE_BITS: u32 = 14;
 const PAGE_SIZE: usize = 1 << PAGE_BITS;
@@ -145,7 +153,7 @@ const PAGE_SIZE: usize = 1 << PAGE_BITS;
 /// One record of one file. Packed to four bytes' alignment: five million of them count.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, packed(4))]
-struct Entry {
+pub(super) struct Entry {
     site: u64,
     key: u64,
     subject: u64,
@@ -167,10 +175,11 @@ const VACANT: Entry = Entry {
     next_of_file: NIL,
 };
 
-/// Entries in pages, so that growing neither copies nor leaves half of the room unused.
+/// Entries in pages, so that growing neither copies nor leaves half of the room unused. A page that
+/// a snapshot in the making holds on to is copied when it changes.
 #[derive(Debug, Default)]
 struct Slab {
-    pages: Vec<Box<[Entry]>>,
+    pages: Vec<Page>,
     used: u32,
     free: Vec<u32>,
 }
@@ -181,14 +190,15 @@ impl Slab {
     }
 
     fn get_mut(&mut self, slot: u32) -> &mut Entry {
-        &mut self.pages[(slot >> PAGE_BITS) as usize][slot as usize & (PAGE_SIZE - 1)]
+        let page = Arc::make_mut(&mut self.pages[(slot >> PAGE_BITS) as usize]);
+        &mut page[slot as usize & (PAGE_SIZE - 1)]
     }
 
     fn insert(&mut self, entry: Entry) -> u32 {
         let slot = self.free.pop().unwrap_or_else(|| {
             let slot = self.used;
             if slot as usize >> PAGE_BITS == self.pages.len() {
-                self.pages.push(vec![VACANT; PAGE_SIZE].into_boxed_slice());
+                self.pages.push(vec![VACANT; PAGE_SIZE].into());
             }
             self.used += 1;
             slot
@@ -245,7 +255,7 @@ pub struct FilingStore {
     cancels: HashMap<u64, Vec<u32>>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct FileSlots {
     first: u32,
     /// Later files have higher ranks.

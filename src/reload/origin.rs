@@ -20,6 +20,11 @@ pub(super) enum FileName {
     Other,
 }
 
+/// Whether a file of this name may be a zone file.
+pub(super) fn is_zone(file_name: &OsStr) -> bool {
+    file_name.as_encoded_bytes().ends_with(SUFFIX.as_bytes())
+}
+
 /// Reads a file's name. `例子.中国.zone` is the zone of the A-labels, `@.zone` the root zone; case is
 /// folded; a trailing dot before `.zone` and the escapes of RFC 1035 §5.1 are understood.
 pub(super) fn read(file_name: &OsStr) -> FileName {

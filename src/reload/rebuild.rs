@@ -19,10 +19,11 @@ use super::protocol::ZoneStatus;
 use super::read_zones::{Loaded, read_zones};
 use super::reconfigure::Refiling;
 use super::scope::{Closed, Scope};
+use super::snapshots::{About, Snapshots, ToSave};
 use super::unread::Unread;
 use super::watch::Watched;
 use super::writers::Writers;
-use super::zone_files::{ZoneFile, ZoneFiles};
+use super::zone_files::{SavedZone, ZoneFile, ZoneFiles, read_chunk};
 use crate::answer::{Identity, Trace};
 use crate::explain::Draft;
 use crate::fault::{Fault, Severity};
@@ -35,6 +36,7 @@ use crate::filing::{Facts, Instant, Verdict};
 use crate::gate::{Gate, GateSettings};
 use crate::journal::{self, Cause, Journal};
 use crate::region::Regions;
+use crate::snapshot::Kind;
 use crate::state::verdicts::{Judged, Rules, plain_text};
 use crate::state::{Phase, Shared, State};
 use crate::wire::{Name, Rtype};
@@ -72,9 +74,16 @@ pub struct Settings {
     pub files: Vec<PathBuf>,
     /// The journal of decisions; those that the server started with hold.
     pub journal: Option<journal::Settings>,
+    /// Where the snapshot is, if there is to be one.
+    pub snapshot: Option<PathBuf>,
 }
 
 impl Settings {
+    /// Equal where [`Settings::classifier`] says the same of each address.
+    fn classes(&self) -> String {
+        format!("{} {:?}", self.regions_stamp, self.nameserver_addresses)
+    }
+
     /// What addresses are to the gate.
     pub fn classifier(&self) -> impl Fn(IpAddr) -> AddressClass + Sync + use<> {
         let regions = Arc::clone(&self.regions);
@@ -134,6 +143,7 @@ pub struct Rebuild {
     pub(super) journal: Option<Journal>,
     /// Of what is being taken in, for the journal.
     pub(super) cause: Cause,
+    snapshots: Snapshots,
 }
 
 impl Rebuild {
@@ -150,6 +160,7 @@ impl Rebuild {
             no_filings: FilingStore::default(),
             zones: ZoneSet::new(),
             gate: Arc::new(Gate::new(settings.gate.clone())),
+            snapshots: Snapshots::new(settings.snapshot.as_deref()),
             settings,
             by_site: HashTable::new(),
             due: BTreeSet::new(),
@@ -194,6 +205,7 @@ impl Rebuild {
 
     /// Puts a zone in service with its verdicts.
     fn put_zone(&mut self, zone: Zone, now: Instant, taken: &mut Taken) {
+        self.snapshots.note_change();
         let judged = self.settings.rules.judge(&zone, self.store(), now);
         let before = Name::from_wire(zone.apex()).and_then(|apex| self.zones.get(&apex).cloned());
         if let Some(before) = &before {
@@ -202,12 +214,8 @@ impl Rebuild {
         }
         let before = before.as_ref().map(|before| (&before.zone, &before.column));
         self.note_change(before, Some((&zone, &judged)), now);
-        let apex = zone.apex().to_vec();
-        self.zones.insert(zone, judged.column);
-        let id = Name::from_wire(&apex).and_then(|apex| self.zones.get(&apex)).map(|e| e.id());
-        if let Some(id) = id {
-            self.note_judged(id, &apex, judged);
-        }
+        let id = self.zones.insert(zone.clone(), judged.column);
+        self.note_judged(id, zone.apex(), judged);
     }
 
     /// Takes the verdicts of a zone anew. True where one changed.
@@ -247,12 +255,7 @@ impl Rebuild {
     }
 
     fn note_judged(&mut self, id: ZoneId, apex: &[u8], judged: Judged) {
-        for &site in &judged.sites {
-            let hash = |&(site, _): &(SiteKey, ZoneId)| site.0;
-            if self.by_site.find(site.0, |&pair| pair == (site, id)).is_none() {
-                self.by_site.insert_unique(site.0, (site, id), hash);
-            }
-        }
+        note_sites(&mut self.by_site, id, &judged);
         self.note_due(id, &judged);
         self.set_scopes(apex, judged);
     }
@@ -266,16 +269,11 @@ impl Rebuild {
     }
 
     fn note_due(&mut self, id: ZoneId, judged: &Judged) {
-        let columns = judged.scopes.iter().map(|scope| &scope.column).chain([&judged.column]);
-        for column in columns.filter(|column| column.next_change != 0) {
-            self.due.insert((column.next_change, id));
-        }
+        note_due(&mut self.due, id, judged);
     }
 
     fn set_scopes(&mut self, apex: &[u8], judged: Judged) {
-        if judged.scopes != self.gate.scopes(apex) {
-            Arc::make_mut(&mut self.gate).set_scopes(apex, judged.scopes);
-        }
+        set_scopes(&mut self.gate, apex, judged);
     }
 
     fn tell_verdict(&self, apex: &[u8], before: &Column, after: &Column, taken: &mut Taken) {
@@ -300,53 +298,118 @@ impl Rebuild {
 
     pub(super) fn take_zones(&mut self, changed: &[ZoneFile], now: Instant, taken: &mut Taken) {
         let classify = self.settings.classifier();
-        let loaded = read_zones(changed, &self.settings.zones, self.zones.key(), &classify);
-        for (file, loaded) in changed.iter().zip(loaded) {
-            let includes = match &loaded {
-                Loaded::Zone { includes, .. } | Loaded::Refused { includes, .. } => &includes[..],
-                Loaded::Gone => &[],
-            };
-            self.files.note_includes(&file.origin, includes);
-            // The first look takes everything as it stands.
-            if self.has_zones
-                && let Some(wait) = self.files.put_off_if_written(file, includes)
-            {
-                if !wait.is_zero() {
-                    taken.look_again = Some(taken.look_again.map_or(wait, |other| other.min(wait)));
-                }
-                continue;
+        let root = self.settings.zones.clone();
+        let told = taken.faults.len();
+        read_zones(changed, &root, self.zones.key(), &classify, |file, loaded| {
+            self.take_zone(file, loaded, now, taken);
+        });
+        // They were read in no particular order.
+        taken.faults[told..].sort_by(|a, b| a.file.cmp(&b.file));
+    }
+
+    fn take_zone(&mut self, file: &ZoneFile, loaded: Loaded, now: Instant, taken: &mut Taken) {
+        let includes = match &loaded {
+            Loaded::Zone { includes, .. } | Loaded::Refused { includes, .. } => &includes[..],
+            Loaded::Gone => &[],
+        };
+        self.files.note_includes(&file.origin, includes);
+        // The first look takes everything as it stands.
+        if self.has_zones
+            && let Some(wait) = self.files.put_off_if_written(file, includes)
+        {
+            if !wait.is_zero() {
+                taken.look_again = Some(taken.look_again.map_or(wait, |other| other.min(wait)));
             }
-            let current = self.zones.get(&file.origin).map(|entry| &entry.zone);
-            match &loaded {
-                Loaded::Refused { is_unread: true, .. } => self.files.note_unread(file),
-                _ => self.files.note_readable(file),
+            return;
+        }
+        match &loaded {
+            Loaded::Refused { is_unread: true, .. } => self.files.note_unread(file),
+            _ => self.files.note_readable(file),
+        }
+        let current = self.zones.get(&file.origin).map(|entry| &entry.zone);
+        match loaded {
+            Loaded::Gone => {}
+            Loaded::Zone { zone, faults, .. } => {
+                self.refused.remove(&file.origin);
+                self.files.note_read(&file.origin, seconds(now));
+                taken.faults.extend(faults);
+                if current != Some(&zone) {
+                    taken.zones_changed += 1;
+                    self.put_zone(zone, now, taken);
+                }
             }
-            match loaded {
-                Loaded::Gone => {}
-                Loaded::Zone { zone, faults, .. } => {
-                    self.refused.remove(&file.origin);
-                    self.files.note_read(&file.origin, seconds(now));
-                    taken.faults.extend(faults);
-                    if current != Some(&zone) {
-                        taken.zones_changed += 1;
-                        self.put_zone(zone, now, taken);
+            Loaded::Refused { faults, is_unread, .. } => {
+                if let Some(fault) = faults.iter().find(|fault| fault.is_error()) {
+                    let told = self.refused.insert(file.origin.clone(), fault.clone());
+                    if is_unread && told.as_ref() == Some(fault) {
+                        return;
                     }
                 }
-                Loaded::Refused { faults, is_unread, .. } => {
-                    if let Some(fault) = faults.iter().find(|fault| fault.is_error()) {
-                        let told = self.refused.insert(file.origin.clone(), fault.clone());
-                        if is_unread && told.as_ref() == Some(fault) {
-                            continue;
-                        }
-                    }
-                    taken.faults.extend(faults);
-                    taken.zones_refused += 1;
-                    if current.is_none() {
-                        self.put_zone(Builder::broken(&file.origin), now, taken);
-                    }
+                taken.faults.extend(faults);
+                taken.zones_refused += 1;
+                if current.is_none() {
+                    self.put_zone(Builder::broken(&file.origin), now, taken);
                 }
             }
         }
+    }
+
+    /// Takes the zones of the snapshot into service, if there is one, as they were when it was
+    /// written. The scan that follows finds what has changed since.
+    fn restore_zones(&mut self, now: Instant) {
+        let mut snapshots = std::mem::take(&mut self.snapshots);
+        let restored = snapshots.read("zones", |saved| {
+            let about: About = saved.json(Kind::About)?;
+            self.files = ZoneFiles::restore(&self.settings.zones, self.settings.settle, saved)?;
+            self.zones = ZoneSet::with_key(about.key());
+            let Rebuild { settings, feed, no_filings, files, zones, by_site, due, gate, .. } = self;
+            let store = feed.as_ref().map_or(&*no_filings, Feed::store);
+            // The verdicts are taken on all cores, and noted here.
+            let read = |chunk: &[u8]| {
+                let judge = |saved: SavedZone| {
+                    let judged = settings.rules.judge(&saved.zone, store, now);
+                    (saved, judged)
+                };
+                Ok(read_chunk(chunk)?.into_iter().map(judge).collect::<Vec<_>>())
+            };
+            by_site.reserve(files.expected(), |(site, _)| site.0);
+            saved.each(Kind::Zones, read, |_, judged| {
+                for (saved, judged) in judged {
+                    files.note_saved(&saved)?;
+                    let id = zones.insert(saved.zone.clone(), judged.column);
+                    note_sites(by_site, id, &judged);
+                    note_due(due, id, &judged);
+                    set_scopes(gate, saved.zone.apex(), judged);
+                }
+                Ok(())
+            })?;
+            if about.classes != self.settings.classes() {
+                self.classify_all();
+            }
+            Ok(())
+        });
+        self.snapshots = snapshots;
+        if restored.is_none() {
+            // Perhaps half of it has been.
+            self.files = ZoneFiles::new(&self.settings.zones, self.settings.settle);
+            self.zones = ZoneSet::new();
+            self.by_site.clear();
+            self.due.clear();
+            self.gate = Arc::new(Gate::new(self.settings.gate.clone()));
+        }
+        self.files.meet(self.writers.clone());
+    }
+
+    fn write_snapshot(&mut self, now: Instant) {
+        let Rebuild { feed, files, zones, settings, refused, snapshots, .. } = self;
+        snapshots.write(now, || {
+            Some(ToSave {
+                about: About::new(zones.key(), settings.classes()),
+                feed: feed.as_ref()?.to_save(),
+                files: files.to_save(refused.keys()),
+                zones: zones.publish(),
+            })
+        });
     }
 
     pub(super) fn remove_zone(&mut self, origin: &Name, now: Instant, taken: &mut Taken) {
@@ -356,6 +419,7 @@ impl Rebuild {
         self.note_change(Some((&entry.zone, &entry.column)), None, now);
         Arc::make_mut(&mut self.gate).set_scopes(entry.zone.apex(), Vec::new());
         self.zones.remove(origin);
+        self.snapshots.note_change();
         taken.zones_removed += 1;
     }
 
@@ -382,6 +446,14 @@ impl Rebuild {
         shrink: feed::Shrink,
         taken: &mut Taken,
     ) -> Changed {
+        if self.feed.is_none() {
+            let settings = self.settings.feed.clone();
+            let restored = self.snapshots.read("filings", |saved| Feed::restore(settings, saved));
+            self.feed = restored.map(|mut feed| {
+                feed.meet(Box::new(self.writers.clone()));
+                feed
+            });
+        }
         let before = self.store().len();
         let change = match &mut self.feed {
             Some(feed) => {
@@ -432,6 +504,9 @@ impl Rebuild {
             Changed::Domains(sites) => sites.len(),
             Changed::All => before.max(self.store().len()),
         };
+        if change.changed != Changed::None {
+            self.snapshots.note_change();
+        }
         let waiting = change.waiting_shrink.as_ref();
         taken.files_waiting = Some(waiting.map_or(0, |waiting| waiting.files.len()));
         if change.waiting_shrink != self.told_waiting {
@@ -553,6 +628,9 @@ impl Loader for Rebuild {
     fn zones(&mut self, scope: &Scope, closed: &[Closed], now: Instant) -> Taken {
         self.cause = Cause::Zone;
         let mut taken = Taken::default();
+        if !self.has_zones {
+            self.restore_zones(now);
+        }
         let scan = self.files.scan(scope, closed);
         taken.faults.extend(scan.faults);
         taken.look_again = scan.look_again;
@@ -563,11 +641,16 @@ impl Loader for Rebuild {
         // At a cold start a folder that is held back or not there yet holds zones that nobody
         // knows: queries get "not ready" until it shows, and never REFUSED.
         let root = &self.settings.zones;
-        let is_known = self.has_zones || (std::fs::read_dir(root).is_ok() && !hold::is_held(root));
+        let is_known = self.has_zones
+            || !self.files.is_empty()
+            || (std::fs::read_dir(root).is_ok() && !hold::is_held(root));
         let is_first = is_known && !std::mem::replace(&mut self.has_zones, is_known);
         let is_broken_added = taken.zones_refused > 0;
         if taken.zones_changed + taken.zones_removed > 0 || is_first || is_broken_added {
             self.publish(now);
+        }
+        if is_first {
+            self.snapshots.note_loaded();
         }
         taken
     }
@@ -587,6 +670,9 @@ impl Loader for Rebuild {
             self.publish(now);
         }
         self.settle_journal(now);
+        if self.snapshots.due().is_some_and(|due| due <= now) {
+            self.write_snapshot(now);
+        }
         taken
     }
 
@@ -638,8 +724,30 @@ impl Loader for Rebuild {
         let verdicts = self.due.first().map(|&(instant, _)| instant);
         let traces = self.traces.iter().map(|trace| trace.until()).min();
         let journal = self.journal.as_ref().and_then(Journal::retry_at);
-        let due = verdicts.into_iter().chain(traces).min();
-        due.map(|instant| Instant(i64::from(instant))).into_iter().chain(journal).min()
+        let snapshot = self.snapshots.due().filter(|_| self.is_serving());
+        let of_state = verdicts.into_iter().chain(traces).map(|at| Instant(i64::from(at)));
+        of_state.chain(journal).chain(snapshot).min()
+    }
+}
+
+fn note_sites(by_site: &mut HashTable<(SiteKey, ZoneId)>, id: ZoneId, judged: &Judged) {
+    for &site in &judged.sites {
+        if by_site.find(site.0, |&pair| pair == (site, id)).is_none() {
+            by_site.insert_unique(site.0, (site, id), |(site, _)| site.0);
+        }
+    }
+}
+
+fn note_due(due: &mut BTreeSet<(u32, ZoneId)>, id: ZoneId, judged: &Judged) {
+    let columns = judged.scopes.iter().map(|scope| &scope.column).chain([&judged.column]);
+    for column in columns.filter(|column| column.next_change != 0) {
+        due.insert((column.next_change, id));
+    }
+}
+
+fn set_scopes(gate: &mut Arc<Gate>, apex: &[u8], judged: Judged) {
+    if judged.scopes != gate.scopes(apex) {
+        Arc::make_mut(gate).set_scopes(apex, judged.scopes);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the bookkeeping of `**/<origin>.zone`: origin, place, and a fingerprint of size, times and
 //! inode. Does not read the files: whether a touched file is equal by content is the Loader's to
-//! tell. About 90 bytes a zone: the folder is an index, the file name follows from the origin.
+//! tell. About 55 bytes a zone: the folder is an index, the file name follows from the origin.
 //!
 //! When a change counts:
 //! - A file that nobody has open for writing counts at once.
@@ -20,7 +20,10 @@
 //! - What stands there and cannot be read is tried again, ever more seldom.
 //! - From a folder with `.hold` downwards nothing changes.
 
+mod books;
 mod folders;
+mod listing;
+mod saved;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
@@ -32,7 +35,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use self::books::{Books, Place};
 use self::folders::{FolderId, Folders};
+use self::listing::Listing;
+pub use self::saved::{SavedZone, ZoneFilesToSave, read_chunk};
 use super::hold;
 use super::origin::{self, FileName};
 use super::scope::{Closed, Scope};
@@ -40,6 +46,7 @@ use super::unread::Unread;
 use super::writers::{Writers, Writing};
 use crate::fault::{Fault, Severity};
 use crate::feed::{EMPTY_REST, OPEN_REST, Written};
+use crate::progress::Progress;
 use crate::wire::name::Name;
 
 /// How long a file or folder must be gone before its zones go.
@@ -102,7 +109,7 @@ pub struct ZoneFiles {
     settle: Duration,
     writers: Writers,
     folders: Folders,
-    zones: hashbrown::HashMap<Name, Place>,
+    zones: Books,
     /// Names of the files that are not called by [`origin::usual_file_name`].
     unusual_names: HashMap<Name, Box<OsStr>>,
     /// Further files for an origin that has one already, by path.
@@ -121,16 +128,6 @@ pub struct ZoneFiles {
     scanned_before: bool,
     /// Number of the scan under way.
     scan: u32,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    fingerprint: u64,
-    folder: FolderId,
-    /// The scan that last saw the file here.
-    seen_in: u32,
-    /// When the version in service was read, in seconds after 1970; 0 for never.
-    read_at: u32,
 }
 
 #[derive(Debug)]
@@ -192,7 +189,7 @@ impl ZoneFiles {
             settle,
             writers: Writers::default(),
             folders: Folders::default(),
-            zones: hashbrown::HashMap::new(),
+            zones: Books::default(),
             unusual_names: HashMap::new(),
             rivals: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -374,7 +371,7 @@ impl ZoneFiles {
         pass.changed.sort_unstable();
         pass.changed.dedup();
         // Gone from one place and found at another: changed.
-        pass.removed.retain(|origin| !self.zones.contains_key(origin));
+        pass.removed.retain(|origin| !self.zones.contains(origin));
         ZoneFileChanges {
             changed: pass.changed.into_iter().filter_map(|origin| self.file_of(origin)).collect(),
             removed: pass.removed,
@@ -467,6 +464,7 @@ impl ZoneFiles {
         }
         pass.walked.push(top.to_owned());
         let mut open = vec![(top.to_owned(), 0)];
+        let mut progress = Progress::new("zone files found", None);
         while let Some((folder, depth)) = open.pop() {
             if hold::is_held(&folder) {
                 pass.kept.push(folder);
@@ -486,7 +484,7 @@ impl ZoneFiles {
             self.unread.forget(&folder);
             let id = self.folders.intern(&folder);
             pass.visited.insert(id);
-            for entry in entries {
+            for (entry, found) in Listing::of(entries) {
                 let entry = match entry {
                     Ok(entry) => entry,
                     Err(error) => {
@@ -531,7 +529,8 @@ impl ZoneFiles {
                     FileName::Other => {}
                     FileName::Zone(origin) => {
                         // Without metadata it vanished during the scan, and counts as gone.
-                        if let Some(found) = stat(&entry) {
+                        progress.add(1);
+                        if let Some(found) = found {
                             self.see_zone(origin, id, &name, &found, pass);
                         }
                     }
@@ -573,17 +572,20 @@ impl ZoneFiles {
         pass: &mut Pass<'_>,
     ) {
         let print = fingerprint(found);
-        let known = self.zones.get(&origin).copied();
-        let same_place = known.is_some_and(|place| {
+        let unusual_names = &self.unusual_names;
+        let is_here = |place: &Place| {
             place.folder == folder
-                && match self.unusual_names.get(&origin) {
+                && match unusual_names.get(&origin) {
                     Some(unusual) => **unusual == *name,
                     None => origin::is_usual(name, &origin),
                 }
-        });
-        if same_place {
-            self.mark_seen(&origin);
+        };
+        let mut known = self.zones.get_mut(&origin);
+        let same_place = known.as_deref().is_some_and(is_here);
+        if same_place && let Some(place) = &mut known {
+            place.seen_in = self.scan;
         }
+        let known = known.copied();
         // A file that its writer has just closed counts even where the fingerprint is the same:
         // the times of two writes in a row can be equal.
         let unchanged = same_place && known.is_some_and(|place| place.fingerprint == print);
@@ -623,10 +625,8 @@ impl ZoneFiles {
             self.unusual_names.insert(origin.clone(), name.into());
         }
         let read_at = self.read_at(origin);
-        self.zones.insert(
-            origin.clone(),
-            Place { fingerprint, folder, seen_in: self.scan.wrapping_sub(1), read_at },
-        );
+        let seen_in = self.scan.wrapping_sub(1);
+        self.zones.insert(origin, Place { fingerprint, folder, seen_in, read_at });
     }
 
     fn mark_seen(&mut self, origin: &Name) {
@@ -659,6 +659,11 @@ impl ZoneFiles {
         found: &Metadata,
         pass: &mut Pass<'_>,
     ) -> bool {
+        // Nothing is in service yet that would be better than what stands there; nor is anybody
+        // asked, a million times, who has it open.
+        if !self.scanned_before {
+            return true;
+        }
         let is_closed = found.size() > 0 && pass.is_closed(path, found);
         let age = found.modified().ok().and_then(|at| pass.wall.duration_since(at).ok());
         let rest = match self.writers.writing(path) {
@@ -672,8 +677,7 @@ impl ZoneFiles {
             Writing::Unknown if found.size() == 0 => EMPTY_REST.max(self.settle),
             Writing::Unknown => self.settle,
         };
-        let settled = !self.scanned_before
-            || rest.is_zero()
+        let settled = rest.is_zero()
             || age.is_some_and(|age| age >= rest)
             || self.unsettled.len() >= MAX_UNSETTLED;
         if !settled {
@@ -825,16 +829,16 @@ impl ZoneFiles {
         });
         self.told.retain(|path, _| path.symlink_metadata().is_ok());
         let mut missing = Vec::new();
-        for (origin, place) in &self.zones {
+        for (origin, place) in self.zones.iter() {
             let is_swept = swept.get(place.folder.index()).copied().unwrap_or(false);
             if is_swept && place.seen_in != self.scan {
-                missing.push(origin.clone());
+                missing.extend(Name::from_wire(origin));
             }
         }
         // The last that was found gone: one folder may stand for all of them.
         let mut gone: Option<PathBuf> = None;
         for origin in missing {
-            let Some(place) = self.zones.get(&origin).copied() else { continue };
+            let Some(place) = self.zones.get(&origin) else { continue };
             let Some(path) = self.file(&origin).map(|file| file.path()) else { continue };
             if gone.as_deref().is_none_or(|gone| !path.starts_with(gone)) {
                 // A file that is renamed over while its folder is listed may be left out of the
@@ -946,12 +950,6 @@ impl ZoneFiles {
             _ => file.to_owned(),
         }
     }
-}
-
-/// A file's metadata, of what a link leads to; `None` where the file has just vanished.
-fn stat(entry: &fs::DirEntry) -> Option<Metadata> {
-    let found = entry.metadata().ok()?;
-    if found.is_symlink() { fs::metadata(entry.path()).ok() } else { Some(found) }
 }
 
 fn leads_back_up(link: &Path, folder: &Path) -> bool {

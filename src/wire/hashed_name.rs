@@ -24,6 +24,16 @@ impl HashKey {
         HashKey([word(), word() | 1])
     }
 
+    /// For a snapshot, whose hashes go by this key.
+    pub fn words(self) -> [u64; 2] {
+        self.0
+    }
+
+    /// The key of these [`HashKey::words`].
+    pub fn of_words(words: [u64; 2]) -> HashKey {
+        HashKey(words)
+    }
+
     /// The hash of the root name.
     fn root(self) -> u64 {
         self.0[0]

@@ -7,6 +7,7 @@
 //! | `locate` | where a name stands in its zone: node, wildcard, delegation, DNAME, nowhere |
 //! | `build` | records to a block |
 //! | `prefetch` | memory asked for ahead of its use |
+//! | `saved` | a block in a snapshot |
 //! | `table` | all zones, each with its verdict beside it; replaced one by one |
 //!
 //! Owns no policy: what a verdict does to an answer is [`crate::gate`]'s business.
@@ -15,6 +16,7 @@ pub mod block;
 pub mod build;
 pub mod locate;
 mod prefetch;
+mod saved;
 pub mod table;
 
 pub use block::{Extra, Node, Rrset, Zone};

@@ -228,6 +228,12 @@ impl ZoneSet {
         ZoneSet::default()
     }
 
+    /// No zones; names are hashed under this key.
+    pub fn with_key(key: HashKey) -> ZoneSet {
+        let table = ZoneTable { key, ..ZoneTable::default() };
+        ZoneSet { table, ..ZoneSet::default() }
+    }
+
     /// The key under which names are hashed.
     pub fn key(&self) -> HashKey {
         self.table.key
@@ -264,14 +270,15 @@ impl ZoneSet {
     }
 
     /// Adds a zone, or replaces the one with the same apex.
-    pub fn insert(&mut self, zone: Zone, column: Column) {
-        let Some(name) = HashedName::read(zone.apex(), self.table.key) else { return };
+    pub fn insert(&mut self, zone: Zone, column: Column) -> ZoneId {
+        let name = HashedName::read(zone.apex(), self.table.key).expect("an apex is a name");
+        let id = ZoneId(name.full_hash());
         let has_subzones = self.below.contains_key(&name.full_hash());
         let new = Entry { zone, column, has_subzones, hash: name.full_hash() };
         let entries = self.shard_mut(name.full_hash());
         if let Some(entry) = entries.iter_mut().find(|entry| is_at(entry, &name)) {
             *entry = new;
-            return;
+            return id;
         }
         entries.push(new);
         self.len += 1;
@@ -284,6 +291,7 @@ impl ZoneSet {
                 self.mark_subzones(&name, labels);
             }
         }
+        id
     }
 
     /// Takes a zone out. False where there was none.

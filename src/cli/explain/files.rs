@@ -102,8 +102,10 @@ impl Files {
     fn read_zone(&mut self, file: ZoneFile) {
         let classify = self.settings.classifier();
         let key = self.zones.key();
-        let loaded = read_zones(std::slice::from_ref(&file), &self.settings.zones, key, &classify);
-        let zone = match loaded.into_iter().next() {
+        let mut loaded = None;
+        let root = &self.settings.zones;
+        read_zones(std::slice::from_ref(&file), root, key, &classify, |_, it| loaded = Some(it));
+        let zone = match loaded {
             Some(Loaded::Zone { zone, .. }) => zone,
             Some(Loaded::Refused { faults, .. }) => {
                 let fault = faults.into_iter().find(Fault::is_error);

@@ -7,6 +7,7 @@ macro_rules! fields {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
         /// A field of a filing record (DESIGN 7): a CSV column or an NDJSON key.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(serde::Serialize, serde::Deserialize)]
         pub enum Field {
             $($(#[$doc])* $variant,)*
         }

@@ -47,8 +47,18 @@ impl Folders {
         id
     }
 
+    /// Puts back the next of [`Folders::paths`] as they were saved.
+    pub(super) fn restore(&mut self, folder: &Path) {
+        if folder.as_os_str().is_empty() {
+            self.unused.push(FolderId::at(self.paths.len()));
+        } else {
+            self.ids.insert(folder.into(), FolderId::at(self.paths.len()));
+        }
+        self.paths.push(folder.into());
+    }
+
     /// All of them; an unused place is empty.
-    pub(super) fn paths(&self) -> impl Iterator<Item = &Arc<Path>> {
+    pub(super) fn paths(&self) -> impl ExactSizeIterator<Item = &Arc<Path>> {
         self.paths.iter()
     }
 

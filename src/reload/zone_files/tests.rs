@@ -529,8 +529,9 @@ proptest! {
         let known: BTreeMap<String, PathBuf> = zones
             .files
             .zones
-            .keys()
-            .filter_map(|origin| Some((origin.to_string(), zones.files.file(origin)?.path())))
+            .iter()
+            .filter_map(|(origin, _)| zones.files.file(&Name::from_wire(origin)?))
+            .map(|file| (file.origin.to_string(), file.path()))
             .collect();
         prop_assert_eq!(&known, &afresh);
         prop_assert_eq!(&followed, &afresh);

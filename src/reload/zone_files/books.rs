@@ -1,0 +1,184 @@
+//! What is remembered of each zone's file: 24 bytes, and the zone's name once, in one run of bytes.
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::folders::FolderId;
+use crate::wire::name::{Name, name_len};
+
+/// Where a zone's file stands, and how it looked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// 0 where it is to be read again whatever it looks like.
+    pub(super) fingerprint: u64,
+    pub(super) folder: FolderId,
+    /// The scan that last saw the file here.
+    pub(super) seen_in: u32,
+    /// When the version in service was read, in seconds after 1970; 0 for never.
+    pub(super) read_at: u32,
+}
+
+/// Zones by name, each with its place.
+#[derive(Debug, Default)]
+pub(super) struct Books {
+    places: Vec<Noted>,
+    /// The names in wire form, one after the other; those of removed zones among them.
+    names: Vec<u8>,
+    unused: usize,
+    /// Indices of `places`, by name.
+    index: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Noted {
+    place: Place,
+    name_at: u32,
+}
+
+impl Books {
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    pub(super) fn contains(&self, origin: &Name) -> bool {
+        self.find(origin).is_some()
+    }
+
+    pub(super) fn get(&self, origin: &Name) -> Option<Place> {
+        self.find(origin).map(|at| self.places[at].place)
+    }
+
+    pub(super) fn get_mut(&mut self, origin: &Name) -> Option<&mut Place> {
+        let at = self.find(origin)?;
+        Some(&mut self.places[at].place)
+    }
+
+    /// Notes a zone's place, in place of the one noted before.
+    pub(super) fn insert(&mut self, origin: &Name, place: Place) {
+        match self.get_mut(origin) {
+            Some(known) => *known = place,
+            None => self.insert_new(origin.as_wire(), place),
+        }
+    }
+
+    /// For how many there is room without asking for more.
+    pub(super) fn capacity(&self) -> usize {
+        self.places.capacity()
+    }
+
+    /// Makes room for so many more.
+    pub(super) fn reserve(&mut self, count: usize) {
+        let Books { places, names, index, hasher, .. } = self;
+        places.reserve(count);
+        let hash_of = |&at: &u32| hasher.hash_one(name_at_place(names, places[at as usize]));
+        index.reserve(count, hash_of);
+    }
+
+    /// The same of a zone that is not noted yet; its name is whole, and in wire form.
+    pub(super) fn insert_new(&mut self, origin: &[u8], place: Place) {
+        let name_at = u32::try_from(self.names.len()).expect("the names fill less than 4 GiB");
+        let at = u32::try_from(self.places.len()).expect("fewer zones than 2^32");
+        self.names.extend_from_slice(origin);
+        self.places.push(Noted { place, name_at });
+        let Books { places, names, index, hasher, .. } = self;
+        let hash_of = |&at: &u32| hasher.hash_one(name_at_place(names, places[at as usize]));
+        index.insert_unique(hasher.hash_one(origin), at, hash_of);
+    }
+
+    pub(super) fn remove(&mut self, origin: &Name) {
+        let Books { places, names, index, hasher, .. } = self;
+        let is_it = |&at: &u32| name_at_place(names, places[at as usize]) == origin.as_wire();
+        let Ok(entry) = index.find_entry(hasher.hash_one(origin.as_wire()), is_it) else { return };
+        let (at, _) = entry.remove();
+        // The last one moves to where it was.
+        let last = places.len() as u32 - 1;
+        let moved = name_at_place(names, places[last as usize]);
+        if let Some(moved) = index.find_mut(hasher.hash_one(moved), |&other| other == last) {
+            *moved = at;
+        }
+        places.swap_remove(at as usize);
+        self.unused += origin.as_wire().len();
+        if self.unused > self.names.len() / 2 {
+            self.close_ranks();
+        }
+    }
+
+    /// A copy to be walked through only: nothing is found in it by name.
+    pub(super) fn without_index(&self) -> Books {
+        let (places, names) = (self.places.clone(), self.names.clone());
+        Books { places, names, ..Books::default() }
+    }
+
+    /// Every zone's name in wire form, and its place.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], Place)> {
+        self.places.iter().map(|&noted| (name_at_place(&self.names, noted), noted.place))
+    }
+
+    fn find(&self, origin: &Name) -> Option<usize> {
+        let hash = self.hasher.hash_one(origin.as_wire());
+        let is_it =
+            |&at: &u32| name_at_place(&self.names, self.places[at as usize]) == origin.as_wire();
+        self.index.find(hash, is_it).map(|&at| at as usize)
+    }
+
+    /// Drops the names of removed zones.
+    fn close_ranks(&mut self) {
+        let mut names = Vec::with_capacity(self.names.len() - self.unused);
+        for noted in &mut self.places {
+            let name = name_at_place(&self.names, *noted);
+            noted.name_at = names.len() as u32;
+            names.extend_from_slice(name);
+        }
+        self.names = names;
+        self.unused = 0;
+    }
+}
+
+fn name_at_place(names: &[u8], noted: Noted) -> &[u8] {
+    let rest = &names[noted.name_at as usize..];
+    &rest[..name_len(rest).expect("only whole names are noted")]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// The books say what a map says, whatever was put in and taken out before.
+        #[test]
+        fn the_books_are_a_map(steps in prop::collection::vec((0u8..20, any::<bool>()), 0..200)) {
+            let (mut books, mut map) = (Books::default(), BTreeMap::new());
+            for (at, (zone, is_added)) in steps.into_iter().enumerate() {
+                let name: Name = format!("z{zone}.example.").parse().expect("a name");
+                let folder = FolderId::at(at);
+                if is_added {
+                    let place = Place { fingerprint: at as u64, folder, seen_in: 0, read_at: 0 };
+                    books.insert(&name, place);
+                    map.insert(name, at as u64);
+                } else {
+                    books.remove(&name);
+                    map.remove(&name);
+                }
+            }
+            prop_assert_eq!(books.len(), map.len());
+            for (name, fingerprint) in &map {
+                prop_assert_eq!(books.get(name).map(|place| place.fingerprint), Some(*fingerprint));
+            }
+            let listed: BTreeMap<Vec<u8>, u64> =
+                books.iter().map(|(name, place)| (name.to_vec(), place.fingerprint)).collect();
+            let wanted: BTreeMap<Vec<u8>, u64> =
+                map.iter().map(|(name, print)| (name.as_wire().to_vec(), *print)).collect();
+            prop_assert_eq!(listed, wanted);
+        }
+    }
+}

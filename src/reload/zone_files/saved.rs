@@ -1,0 +1,170 @@
+//! The bookkeeping in a snapshot. The places of the zone files stand beside the zones themselves.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::books::{Books, Place};
+use super::folders::FolderId;
+use super::{Included, ZoneFiles};
+use crate::snapshot::{Bytes, Kind, Snapshot, Unusable, Writer, put_u32, put_u64};
+use crate::wire::Name;
+use crate::zone::{Zone, ZoneTable};
+
+/// The bookkeeping at one moment, to be written at leisure.
+#[derive(Debug)]
+pub struct ZoneFilesToSave {
+    about: Saved,
+    places: Books,
+    refused: HashSet<Name>,
+}
+
+/// Names are written as text.
+#[derive(Debug, Serialize, Deserialize)]
+struct Saved {
+    root: PathBuf,
+    folders: Vec<PathBuf>,
+    zones: usize,
+    unusual_names: Vec<(String, String)>,
+    included: Vec<SavedIncluded>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SavedIncluded {
+    path: PathBuf,
+    fingerprint: u64,
+    by: Vec<String>,
+}
+
+/// Room is made in advance for no more zones than this.
+const MOST_EXPECTED: usize = 1 << 24;
+/// Bytes of zones in one chunk, about.
+const CHUNK: usize = 4 << 20;
+
+impl ZoneFilesToSave {
+    /// Appends it, and the zones as they are in service, to a snapshot.
+    pub fn write(&self, zones: &ZoneTable, writer: &mut Writer<'_>) -> std::io::Result<()> {
+        writer.put_json(Kind::ZoneFiles, &self.about)?;
+        let mut chunk = Vec::new();
+        for (origin, place) in self.places.iter() {
+            let Some(origin) = Name::from_wire(origin) else { continue };
+            // A broken zone is read again, and so told of.
+            let entry = zones.get(&origin).filter(|entry| !entry.zone.is_broken());
+            let Some(entry) = entry else { continue };
+            let block = entry.zone.as_saved();
+            let print = if self.refused.contains(&origin) { 0 } else { place.fingerprint };
+            put_u64(&mut chunk, print);
+            put_u32(&mut chunk, place.folder.index() as u32);
+            put_u32(&mut chunk, place.read_at);
+            // A block is at most 4 GiB long.
+            put_u32(&mut chunk, block.len() as u32);
+            chunk.extend_from_slice(block);
+            if chunk.len() >= CHUNK {
+                writer.put(Kind::Zones, &chunk)?;
+                chunk.clear();
+            }
+        }
+        writer.put(Kind::Zones, &chunk)
+    }
+}
+
+/// A zone out of a snapshot, and what is known of its file.
+#[derive(Debug)]
+pub struct SavedZone {
+    /// The zone.
+    pub zone: Zone,
+    place: Place,
+}
+
+/// The zones of one chunk.
+pub fn read_chunk(chunk: &[u8]) -> Result<Vec<SavedZone>, Unusable> {
+    let mut fields = Bytes::of(chunk);
+    let mut zones = Vec::new();
+    while !fields.is_empty() {
+        let fingerprint = fields.u64()?;
+        let folder = FolderId::at(fields.u32()? as usize);
+        let read_at = fields.u32()?;
+        let len = fields.u32()? as usize;
+        let zone = Zone::of_saved(fields.take(len)?).ok_or(Unusable::Damaged("a zone is none"))?;
+        let place = Place { fingerprint, folder, seen_in: 0, read_at };
+        zones.push(SavedZone { zone, place });
+    }
+    Ok(zones)
+}
+
+impl ZoneFiles {
+    /// What a snapshot is to hold. Zones whose file is refused as it stands are to be read again
+    /// then, whatever it looks like.
+    pub fn to_save<'a>(&self, refused: impl Iterator<Item = &'a Name>) -> ZoneFilesToSave {
+        let included = self.included.iter().map(|(path, included)| SavedIncluded {
+            path: path.clone(),
+            fingerprint: included.fingerprint,
+            by: included.by.iter().map(Name::to_string).collect(),
+        });
+        let unusual = self.unusual_names.iter();
+        let about = Saved {
+            root: self.root.clone(),
+            zones: self.zones.len(),
+            folders: self.folders.paths().map(|path| path.to_path_buf()).collect(),
+            unusual_names: unusual
+                .map(|(origin, name)| (origin.to_string(), name.to_string_lossy().into_owned()))
+                .collect(),
+            included: included.collect(),
+        };
+        let refused = refused.cloned().collect();
+        ZoneFilesToSave { about, places: self.zones.without_index(), refused }
+    }
+
+    /// The bookkeeping as it was saved, without the places: those are to be noted with
+    /// [`ZoneFiles::note_saved`]. What has become of the files since, the next scan finds out.
+    pub fn restore(
+        root: &Path,
+        settle: Duration,
+        snapshot: &Snapshot,
+    ) -> Result<ZoneFiles, Unusable> {
+        let saved: Saved = snapshot.json(Kind::ZoneFiles)?;
+        if saved.root != root {
+            return Err(Unusable::OtherSettings("zones.path"));
+        }
+        let no_name = || Unusable::Damaged("a name is none");
+        let name = |text: &String| text.parse::<Name>().map_err(|_| no_name());
+        let mut files = ZoneFiles::new(root, settle);
+        for folder in &saved.folders {
+            files.folders.restore(folder);
+        }
+        for (origin, file) in &saved.unusual_names {
+            files.unusual_names.insert(name(origin)?, OsString::from(file).into());
+        }
+        for SavedIncluded { path, fingerprint, by } in saved.included {
+            let by: Vec<Name> = by.iter().map(name).collect::<Result<_, _>>()?;
+            for origin in &by {
+                files.includes_of.entry(origin.clone()).or_default().push(path.clone());
+            }
+            if !path.exists() {
+                files.gone.insert(path.clone(), Instant::now());
+            }
+            files.included.insert(path, Included { fingerprint, by });
+        }
+        files.scanned_before = true;
+        files.zones.reserve(saved.zones.min(MOST_EXPECTED));
+        Ok(files)
+    }
+
+    /// For how many zones there is room.
+    pub fn expected(&self) -> usize {
+        self.zones.capacity()
+    }
+
+    /// Notes the place of a zone's file.
+    pub fn note_saved(&mut self, saved: &SavedZone) -> Result<(), Unusable> {
+        let SavedZone { zone, place } = saved;
+        if place.folder.index() >= self.folders.paths().len() {
+            return Err(Unusable::Damaged("a zone file is in no folder"));
+        }
+        self.zones.insert_new(zone.apex(), *place);
+        Ok(())
+    }
+}
