@@ -4,7 +4,7 @@
 //! ```text
 //! header   index mask u32 · index at u32 · nodes at u32 · nodes end u32 · negative TTL u32 ·
 //!          apex length u8 · apex labels u8 · flags u8 · 0 · apex (wire, lower case)
-//! index    (hash u32 · node at u32)*  open addressing; node 0 = free
+//! index    (hash and node at, u32)*  open addressing; 0 = free; see `index_entry`
 //! node     wildcard child u32 · blocker u32 · flags u16 · name length u8 · RRsets u8 ·
 //!          (type u16 · RRset at u32)* · name (labels above the apex, lower case)
 //! RRset    length u16 · records u16 · patches u16 · extras u16 ·
@@ -18,7 +18,7 @@
 //! records go into the additional section.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use triomphe::ThinArc;
 
 use super::prefetch::prefetch;
 use crate::region::Region;
@@ -29,13 +29,15 @@ pub(super) const HEADER_LEN: usize = 24;
 pub(super) const NODE_LEN: usize = 12;
 pub(super) const NODE_RRSET_LEN: usize = 6;
 pub(super) const RRSET_LEN: usize = 8;
+pub(super) const INDEX_ENTRY_LEN: usize = 4;
 pub(super) const EXTRA_LEN: usize = 8;
 /// Fixed part of a record with a pointer as its owner: owner, type, class, TTL, RDATA length.
 pub const RECORD_LEN: usize = 12;
 /// Where the TTL stands in a record with a pointer as its owner.
 pub const TTL_AT: usize = 6;
 
-/// So many bytes of a zone are fetched ahead: most zones are not longer.
+/// So many bytes of a zone are fetched ahead, whatever its length is, which stands in the zone: most
+/// zones are not much longer.
 const FETCHED: usize = 512;
 const CACHE_LINE: usize = 64;
 
@@ -62,33 +64,65 @@ pub(super) mod flag {
 
 /// A hosted zone. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Zone(pub(super) Arc<[u8]>);
+pub struct Zone(ThinArc<(), u8>);
 
 impl std::fmt::Debug for Zone {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Zone({}, {} bytes)", crate::wire::name::to_text(self.apex()), self.0.len())
+        write!(f, "Zone({}, {} bytes)", crate::wire::name::to_text(self.apex()), self.size())
     }
 }
 
 impl Zone {
+    /// A zone of a whole block.
+    pub(super) fn of_block(block: &[u8]) -> Zone {
+        Zone(ThinArc::from_header_and_slice((), block))
+    }
+
+    /// The block.
+    #[inline]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0.slice
+    }
+
+    /// Sets the flags of nodes, by their places in the block: in place where nobody else holds the
+    /// block yet, else in a copy.
+    pub(super) fn set_flags(&mut self, flags: &[(usize, u16)]) {
+        let set = |bytes: &mut [u8]| {
+            flags.iter().for_each(|(at, flags)| put(bytes, *at, flags.to_le_bytes()));
+        };
+        let is_own = self.0.with_arc_mut(|arc| match triomphe::Arc::get_mut(arc) {
+            Some(block) => {
+                set(block.slice_mut());
+                true
+            }
+            None => false,
+        });
+        if !is_own {
+            let mut block = self.bytes().to_vec();
+            set(&mut block);
+            *self = Zone::of_block(&block);
+        }
+    }
+
     /// The apex, in lower case, in wire form.
     pub fn apex(&self) -> &[u8] {
-        &self.0[HEADER_LEN..HEADER_LEN + usize::from(self.0[20])]
+        let bytes = self.bytes();
+        &bytes[HEADER_LEN..HEADER_LEN + usize::from(bytes[20])]
     }
 
     /// Labels of the apex, the root label not counted.
     pub fn apex_labels(&self) -> usize {
-        usize::from(self.0[21])
+        usize::from(self.bytes()[21])
     }
 
     /// True for a zone that failed to load and has no last good version.
     pub fn is_broken(&self) -> bool {
-        self.0[22] & ZONE_BROKEN != 0
+        self.bytes()[22] & ZONE_BROKEN != 0
     }
 
     /// TTL of negative answers: the lesser of the SOA's TTL and its MINIMUM (RFC 2308 §5).
     pub fn negative_ttl(&self) -> u32 {
-        u32_at(&self.0, 16)
+        u32_at(self.bytes(), 16)
     }
 
     /// The SOA RRset; `None` only for a broken zone.
@@ -98,10 +132,11 @@ impl Zone {
 
     /// All nodes in canonical order, the apex first; empty non-terminals are nodes, too.
     pub fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
-        let end = u32_at(&self.0, 12) as usize;
-        let mut at = u32_at(&self.0, 8) as usize;
+        let bytes = self.bytes();
+        let end = u32_at(bytes, 12) as usize;
+        let mut at = u32_at(bytes, 8) as usize;
         std::iter::from_fn(move || {
-            let node = (at < end).then_some(Node { bytes: &self.0, at })?;
+            let node = (at < end).then_some(Node { bytes, at })?;
             at += node.len();
             Some(node)
         })
@@ -110,31 +145,31 @@ impl Zone {
     /// Begins to fetch what a lookup will touch.
     #[inline]
     pub(super) fn prefetch(&self) {
-        let first = self.0.as_ptr();
-        for at in (0..self.0.len().min(FETCHED)).step_by(CACHE_LINE) {
+        let first = self.0.as_ptr().cast::<u8>();
+        for at in (0..FETCHED).step_by(CACHE_LINE) {
             prefetch(first.wrapping_add(at));
         }
     }
 
     /// Bytes of the allocation.
     pub fn size(&self) -> usize {
-        self.0.len()
+        self.bytes().len()
     }
 
     /// The node with that hash whose name above the apex is `relative`.
     pub(super) fn find(&self, hash: u64, relative: &[u8]) -> Option<Node<'_>> {
-        let bytes = &*self.0;
+        let bytes = self.bytes();
         let mask = u32_at(bytes, 0);
         let index_at = u32_at(bytes, 4) as usize;
+        let places = places_of(bytes.len());
         let mut place = hash as u32 & mask;
         loop {
-            let entry = index_at + 8 * place as usize;
-            let at = u32_at(bytes, entry + 4) as usize;
-            if at == 0 {
+            let entry = u32_at(bytes, index_at + INDEX_ENTRY_LEN * place as usize);
+            if entry == 0 {
                 return None;
             }
-            if u32_at(bytes, entry) == hash as u32 {
-                let node = Node { bytes, at };
+            if (entry ^ hash as u32) & !places == 0 {
+                let node = Node { bytes, at: (entry & places) as usize };
                 if node.relative_name() == relative {
                     return Some(node);
                 }
@@ -358,6 +393,18 @@ impl<'z> Rrset<'z> {
     fn records_len(&self) -> usize {
         usize::from(u16_at(self.bytes, self.at))
     }
+}
+
+/// The bits of an index entry in which a block of that length has its places.
+pub(super) fn places_of(block_len: usize) -> u32 {
+    // A block is never empty, and its length fits 32 bits.
+    u32::MAX >> (block_len as u32).leading_zeros()
+}
+
+/// An entry of the index: where the node is, and in the bits that places leave free, its name's
+/// hash. One load tells nearly always whether it is the node.
+pub(super) fn index_entry(hash: u64, node_at: u32, places: u32) -> u32 {
+    hash as u32 & !places | node_at
 }
 
 /// A stored pointer that stands for the apex; any other value is an offset within the RRset.

@@ -3,11 +3,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::block::{
-    EXTRA_LEN, HEADER_LEN, NODE_LEN, NODE_RRSET_LEN, Node, OWN_OWNER, RECORD_LEN, RRSET_LEN,
-    TO_APEX, TTL_AT, ZONE_BROKEN, Zone, flag, u32_at,
+    EXTRA_LEN, HEADER_LEN, INDEX_ENTRY_LEN, NODE_LEN, NODE_RRSET_LEN, Node, OWN_OWNER, RECORD_LEN,
+    RRSET_LEN, TO_APEX, TTL_AT, ZONE_BROKEN, Zone, flag, index_entry, places_of, u32_at,
 };
 use crate::master::Records;
 use crate::region::Region;
@@ -101,12 +100,12 @@ impl Builder {
         block[22] = ZONE_BROKEN;
         // One free index entry: every search ends there.
         let index_at = block.len() as u32;
-        block.extend_from_slice(&[0; 8]);
+        block.extend_from_slice(&[0; INDEX_ENTRY_LEN]);
         put_u32(&mut block, 4, index_at);
         let end = block.len() as u32;
         put_u32(&mut block, 8, end);
         put_u32(&mut block, 12, end);
-        Zone(Arc::from(block))
+        Zone::of_block(&block)
     }
 
     /// Builds a zone from records that passed the master-file checks: all at or below the
@@ -128,12 +127,12 @@ impl Builder {
             }
         }
         self.write_node_links();
+        u32::try_from(self.block.len()).map_err(|_| BuildError::TooLarge)?;
         self.write_index(&apex, index_at, key);
         self.mark_mail_hosts(&apex, records);
         let negative_ttl = self.negative_ttl(records);
         put_u32(&mut self.block, 16, negative_ttl);
-        u32::try_from(self.block.len()).map_err(|_| BuildError::TooLarge)?;
-        let mut zone = Zone(Arc::from(self.block.as_slice()));
+        let mut zone = Zone::of_block(&self.block);
         zone.classify(classify);
         Ok(zone)
     }
@@ -237,7 +236,7 @@ impl Builder {
         self.block = header(apex);
         let capacity = (self.nodes.len() * 4 / 3 + 1).next_power_of_two();
         let index_at = self.block.len();
-        self.block.resize(index_at + 8 * capacity, 0);
+        self.block.resize(index_at + INDEX_ENTRY_LEN * capacity, 0);
         put_u32(&mut self.block, 0, capacity as u32 - 1);
         put_u32(&mut self.block, 4, index_at as u32);
         let nodes_at = self.block.len() as u32;
@@ -454,20 +453,20 @@ impl Builder {
 
     fn write_index(&mut self, apex: &Name, index_at: usize, key: HashKey) {
         let mask = u32_at(&self.block, 0);
+        let places = places_of(self.block.len());
         let mut wire = Vec::with_capacity(name::MAX_NAME_LEN);
         for node in &self.nodes {
             wire.clear();
             wire.extend_from_slice(&node.name);
             wire.extend_from_slice(apex.as_wire());
             let Some(name) = HashedName::read(&wire, key) else { continue };
-            let hash = name.full_hash() as u32;
-            let mut place = hash & mask;
-            while u32_at(&self.block, index_at + 8 * place as usize + 4) != 0 {
+            let entry = index_entry(name.full_hash(), node.at, places);
+            let mut place = name.full_hash() as u32 & mask;
+            let entry_at = |place: u32| index_at + INDEX_ENTRY_LEN * place as usize;
+            while u32_at(&self.block, entry_at(place)) != 0 {
                 place = (place + 1) & mask;
             }
-            let entry = index_at + 8 * place as usize;
-            put_u32(&mut self.block, entry, hash);
-            put_u32(&mut self.block, entry + 4, node.at);
+            put_u32(&mut self.block, entry_at(place), entry);
         }
     }
 
@@ -501,7 +500,7 @@ impl Zone {
         let marks: Vec<(usize, u16)> = self
             .nodes()
             .filter_map(|node| {
-                let before = super::block::u16_at(&self.0, node.at + 8);
+                let before = super::block::u16_at(self.bytes(), node.at + 8);
                 let after = self.marks_of(&node, before, classify);
                 (before != after).then_some((node.at + 8, after))
             })
@@ -509,11 +508,7 @@ impl Zone {
         if marks.is_empty() {
             return false;
         }
-        // A block that nobody else holds yet is changed in place; a shared one is copied.
-        let bytes = Arc::make_mut(&mut self.0);
-        for (at, flags) in &marks {
-            bytes[*at..*at + 2].copy_from_slice(&flags.to_le_bytes());
-        }
+        self.set_flags(&marks);
         true
     }
 

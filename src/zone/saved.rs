@@ -1,15 +1,13 @@
 //! A zone's block in a snapshot: its bytes as they are.
 
-use std::sync::Arc;
-
-use super::block::{HEADER_LEN, Zone, u32_at};
+use super::block::{HEADER_LEN, INDEX_ENTRY_LEN, Zone, u32_at};
 use crate::wire::name::name_len;
 
 impl Zone {
     /// The bytes for [`Zone::of_saved`]. They hold hashes, under the key that the zone was built
     /// with.
     pub fn as_saved(&self) -> &[u8] {
-        &self.0
+        self.bytes()
     }
 
     /// The zone of these bytes; `None` where they cannot be one. The places within the block are
@@ -26,9 +24,9 @@ impl Zone {
             && is_lower
             && (mask + 1).is_power_of_two()
             && index >= HEADER_LEN
-            && index.checked_add(8 * (mask + 1))? <= len
+            && index.checked_add(INDEX_ENTRY_LEN * (mask + 1))? <= len
             && nodes <= end
             && end <= len;
-        is_sound.then(|| Zone(Arc::from(bytes)))
+        is_sound.then(|| Zone::of_block(bytes))
     }
 }
