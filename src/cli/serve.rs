@@ -239,6 +239,7 @@ pub fn transport_settings(config: &Config) -> Settings {
             ..TcpSettings::default()
         },
         rate_limit: config.rate_limit.clone(),
+        observe: config.observe.clone(),
         encrypted: encrypted.map(|files| EncryptedSettings {
             files,
             tls: tls.listen.clone(),

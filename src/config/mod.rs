@@ -6,7 +6,7 @@
 //! does so for its own.
 //!
 //! [`Config::load`] reads a file. The sections are plain structs whose `Default` is the default
-//! of each key. The reading itself is in `read` and `notice` (which key means what), `reader` (TOML
+//! of each key. The reading itself is in `read`, `notice` and `observe` (which key means what), `reader` (TOML
 //! and positions) and `values` (what one value may be).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -21,9 +21,10 @@ use crate::filing::decide::FilingPolicy;
 pub use crate::filing::decide::{OtherMainland, TransferInProgress};
 use crate::filing::province::Province;
 use crate::notice as notice_page;
-use crate::serve::{RateLimitSettings, TcpSettings};
+use crate::serve::{ObserveSettings, RateLimitSettings, TcpSettings};
 
 mod notice;
+mod observe;
 mod read;
 mod reader;
 mod values;
@@ -38,6 +39,8 @@ pub struct Config {
     pub server: Server,
     /// `[rate_limit]`
     pub rate_limit: RateLimitSettings,
+    /// `[query_log]` and `[dnstap]`
+    pub observe: ObserveSettings,
     /// `[tls]`
     pub tls: Tls,
     /// `[https]`
@@ -346,6 +349,8 @@ impl Config {
         let changed = [
             ("[server]", self.server != new.server),
             ("[rate_limit]", self.rate_limit != new.rate_limit),
+            ("[query_log]", self.observe.query_log != new.observe.query_log),
+            ("[dnstap]", self.observe.dnstap != new.observe.dnstap),
             ("[tls]", self.tls != new.tls),
             ("[https]", self.https != new.https),
             ("[quic]", self.quic != new.quic),

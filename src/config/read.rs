@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::notice;
 use super::reader::{Document, Key, Span};
 use super::values::{
     Problem, parse_address, parse_character_string, parse_cookie_secret, parse_domain,
@@ -16,6 +15,7 @@ use super::{
     LogFormat, LogLevel, Metrics, OtherMainland, Quic, Regions, Server, Tls, TlsIdentity,
     TransferInProgress, Zones,
 };
+use super::{notice, observe};
 use crate::fault::Fault;
 use crate::serve::RateLimitSettings;
 
@@ -66,11 +66,14 @@ fn config(document: &mut Document<'_>, file: &Path) -> Config {
         ],
     );
     let (zones, filings) = (zones(document, folder), filings(document, folder));
-    let journal = journal(document, folder, &[&zones.path, &filings.path]);
+    let watched = [&zones.path, &filings.path];
+    let observe = observe::read(document, folder, &watched);
+    let journal = journal(document, folder, &watched);
     Config {
         file: file.to_path_buf(),
         server,
         rate_limit,
+        observe,
         tls,
         https,
         quic,
@@ -343,25 +346,10 @@ fn regions(document: &mut Document<'_>, folder: &Path) -> Regions {
 
 fn journal(document: &mut Document<'_>, folder: &Path, watched: &[&PathBuf]) -> Journal {
     let default = Journal::default();
-    let key = ("journal", "path");
-    let path = path(document, key, folder);
-    if path.as_ref().is_some_and(|path| watched.iter().any(|watched| path.starts_with(watched))) {
-        document.fault_of(
-            key,
-            Problem::new(
-                "the journal would be read as zones or filings there",
-                "name a folder of its own, as in \"journal\"",
-            ),
-        );
-    }
-    let mebibytes = |bytes: u64| bytes >> 20;
-    let max_size = document.integer(
-        ("journal", "max_size_mib"),
-        mebibytes(default.max_size),
-        1..=mebibytes(1 << 50),
-    );
+    let path = path_apart_from(document, ("journal", "path"), folder, watched);
+    let max_size = bytes_in_mebibytes(document, ("journal", "max_size_mib"), default.max_size);
     let keep = small(document.integer(("journal", "keep"), default.keep as u64, 0..=1_000_000));
-    Journal { path, max_size: max_size << 20, keep }
+    Journal { path, max_size, keep }
 }
 
 fn log(document: &mut Document<'_>) -> Log {
@@ -466,6 +454,32 @@ fn values<T>(list: Option<Vec<(T, Span)>>) -> Vec<T> {
 /// A path, relative to the configuration's folder.
 pub(super) fn path(document: &mut Document<'_>, key: Key, folder: &Path) -> Option<PathBuf> {
     document.text(key, parse_filled).map(|path| folder.join(path))
+}
+
+/// As [`path`], for what the server writes itself: it must not stand in a folder that is read.
+pub(super) fn path_apart_from(
+    document: &mut Document<'_>,
+    key: Key,
+    folder: &Path,
+    watched: &[&PathBuf],
+) -> Option<PathBuf> {
+    let path = path(document, key, folder)?;
+    if watched.iter().any(|watched| path.starts_with(watched)) {
+        document.fault_of(
+            key,
+            Problem::new(
+                format!("the {} would be read as zones or filings there", key.0.replace('_', " ")),
+                "name a place outside of these folders",
+            ),
+        );
+    }
+    Some(path)
+}
+
+/// A size in MiB, given in bytes.
+pub(super) fn bytes_in_mebibytes(document: &mut Document<'_>, key: Key, default: u64) -> u64 {
+    const LARGEST: u64 = 1 << 50;
+    document.integer(key, default >> 20, 1..=LARGEST >> 20) << 20
 }
 
 /// How often to look; 0 is never.

@@ -13,7 +13,7 @@ use crate::filing::{Reason, Verdict};
 use crate::notice::Served;
 use crate::reload::Record;
 use crate::reload::history::{DURATION_BOUNDS, End};
-use crate::serve::{Counters, Counts, Protocol, QtypeGroup, RCODE_SLOTS};
+use crate::serve::{Counters, Counts, Observed, Protocol, QtypeGroup, RCODE_SLOTS};
 use crate::state::Phase;
 
 impl Monitor {
@@ -33,6 +33,7 @@ impl Monitor {
         ];
         families.extend(of_queries(&self.counting.sum()));
         families.extend(of_notice(&self.served));
+        families.extend(of_observed(self.counting.observed()));
         families.extend(of_data(&self.tally(&state), state.records));
         families.extend(of_reloads(&self.driver.history()));
         families.push(
@@ -158,6 +159,22 @@ fn of_notice(served: &Served) -> Vec<Family> {
         responses.add("_total", &[("status", &status.to_string())], count as f64);
     }
     vec![pages, responses]
+}
+
+/// Nothing where neither query log nor dnstap is on.
+fn of_observed(observed: &[Observed]) -> Option<Family> {
+    let mut family = Family::new(
+        "beiand_observed_queries",
+        Kind::Counter,
+        "",
+        "Queries sampled for the query log and dnstap, by whether they were written or lost",
+    );
+    for outlet in observed {
+        for (outcome, queries) in [("written", outlet.written()), ("lost", outlet.lost())] {
+            family.add("_total", &[("to", outlet.name()), ("outcome", outcome)], queries as f64);
+        }
+    }
+    (!observed.is_empty()).then_some(family)
 }
 
 fn of_data(tally: &Tally, records: usize) -> Vec<Family> {

@@ -11,6 +11,7 @@ use rustls::version::TLS13;
 use rustls::{ALL_VERSIONS, SupportedProtocolVersion};
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use super::observe::ObserveSettings;
 use super::quic::{QuicCarries, QuicListener};
 use super::settings::{EncryptedSettings, RateLimitSettings, Settings, TcpSettings, UdpSettings};
 use super::tcp::{Carries, Listener};
@@ -26,6 +27,7 @@ pub struct Bound {
     pub(super) udp: Vec<Arc<Socket>>,
     pub(super) udp_batch: usize,
     pub(super) rate_limit: RateLimitSettings,
+    pub(super) observe: ObserveSettings,
     pub(super) tcp: Vec<Listener>,
     pub(super) tcp_settings: TcpSettings,
     /// DNS over TLS and over HTTPS.
@@ -177,6 +179,7 @@ pub fn bind(settings: &Settings) -> Result<Bound, BindError> {
         udp: Vec::new(),
         udp_batch: settings.udp.batch.clamp(1, 1024),
         rate_limit: settings.rate_limit.clone(),
+        observe: settings.observe.clone(),
         tcp: Vec::new(),
         tcp_settings: settings.tcp,
         encrypted: Vec::new(),

@@ -18,6 +18,7 @@ use hickory_server::zone_handler::{MessageResponse, MessageResponseBuilder, Quer
 
 use super::counters::{self, Protocol};
 use super::guarded::{answer_one, server_failure};
+use super::observe::Peer;
 use super::unix_now;
 use crate::answer::{Context, Transport};
 use crate::state::Shared;
@@ -49,7 +50,8 @@ impl RequestHandler for Bridge {
         let context =
             Context { client: request.src().ip(), transport: Transport::Stream, now: unix_now() };
         let query = request.as_slice();
-        let reply = answer_one(&self.shared, &context, protocol, query, |reply| {
+        let peer = Peer { protocol, client: request.src(), local: None };
+        let reply = answer_one(&self.shared, &context, &peer, query, |reply| {
             decode(reply).or_else(|| decode(&server_failure(query)?))
         });
         let Some((message, queries)) = reply.flatten() else {

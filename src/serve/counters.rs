@@ -7,6 +7,7 @@ use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::observe::Observed;
 use super::qtype::QtypeGroup;
 use super::rate_limit::Limited;
 use crate::answer::{Outcome, Reply};
@@ -298,16 +299,24 @@ impl Registry {
 
 /// Reads the counters of a running server, from any thread.
 #[derive(Clone, Debug)]
-pub struct Counting(Arc<Registry>);
+pub struct Counting {
+    registry: Arc<Registry>,
+    observed: Vec<Observed>,
+}
 
 impl Counting {
-    pub(super) fn of(registry: &Arc<Registry>) -> Counting {
-        Counting(Arc::clone(registry))
+    pub(super) fn of(registry: &Arc<Registry>, observed: &[Observed]) -> Counting {
+        Counting { registry: Arc::clone(registry), observed: observed.to_vec() }
     }
 
     /// What was counted since the start, summed over all threads.
     pub fn sum(&self) -> Counters {
-        self.0.sum()
+        self.registry.sum()
+    }
+
+    /// What query log and dnstap have written and lost; nothing of one that is off.
+    pub fn observed(&self) -> &[Observed] {
+        &self.observed
     }
 }
 

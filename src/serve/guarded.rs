@@ -5,17 +5,18 @@
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::counters::{self, Protocol};
+use super::counters;
+use super::observe::{self, Peer};
 use super::traced;
 use crate::answer::{AskedName, Context, MAX_MESSAGE, Outcome, Reply, answer_asked};
 use crate::state::{Shared, State};
 
-/// Answers one message into the thread's buffer, counts it, and gives the reply to `take`. None
-/// where nothing is to be sent.
+/// Answers one message into the thread's buffer, counts it, has it observed, and gives the reply to
+/// `take`. None where nothing is to be sent.
 pub(super) fn answer_one<T>(
     shared: &Shared,
     context: &Context,
-    protocol: Protocol,
+    peer: &Peer,
     query: &[u8],
     take: impl FnOnce(&[u8]) -> T,
 ) -> Option<T> {
@@ -23,12 +24,15 @@ pub(super) fn answer_one<T>(
         static OUT: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_MESSAGE]);
     }
     OUT.with_borrow_mut(|out| {
+        let observing = observe::here();
         let outcome = answer_guarded(&shared.load(), context, query, out);
-        counters::here(protocol, |slot| slot.count(&outcome));
-        match outcome {
-            Outcome::Drop => None,
-            Outcome::Reply(reply) => out.get(..reply.len).map(take),
+        counters::here(peer.protocol, |slot| slot.count(&outcome));
+        let Outcome::Reply(reply) = outcome else { return None };
+        let message = out.get(..reply.len)?;
+        if let Some(observing) = observing {
+            observing.tell(peer, query, &reply, Some(message));
         }
+        Some(take(message))
     })
 }
 

@@ -6,6 +6,7 @@
 //! | `tcp` | TCP, DNS over TLS and over HTTPS: our own acceptor with limits, pipelining, timeouts |
 //! | `quic`, `bridge` | DNS over QUIC and over HTTP/3 on hickory-server; experimental |
 //! | `rate_limit` | response rate limiting over UDP |
+//! | `observe` | samples of queries and replies, for a query log and dnstap |
 //! | `tls` | the certificate of all that is encrypted, and its renewal |
 //! | `http` | HTTP on a connection: DNS over HTTPS, and pages of our own |
 //!
@@ -20,6 +21,7 @@ mod bridge;
 mod counters;
 mod guarded;
 pub mod http;
+mod observe;
 mod qtype;
 mod quic;
 mod rate_limit;
@@ -32,8 +34,8 @@ mod validity;
 
 use std::io;
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::sync::mpsc;
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -41,6 +43,10 @@ use tokio::sync::watch;
 
 pub use bind::{BindError, Bound, LocalAddrs, bind, bind_listeners};
 pub use counters::{Counters, Counting, Counts, Protocol, RCODE_SLOTS};
+pub use observe::{
+    ClientDetail, DnstapMessages, DnstapPlace, DnstapSettings, FileSettings, ObserveSettings,
+    Observed, QueryLogSettings,
+};
 pub use qtype::QtypeGroup;
 pub use settings::{
     CertificateFiles, EncryptedSettings, RateLimitSettings, Settings, TcpSettings, UdpSettings,
@@ -51,6 +57,7 @@ pub use traced::TARGET as TRACE_TARGET;
 use crate::state::Shared;
 use counters::Registry;
 use http::Page;
+use observe::Observer;
 use rate_limit::RateLimit;
 
 impl Bound {
@@ -64,6 +71,8 @@ impl Bound {
         let mut running = Running {
             shared: Arc::clone(&shared),
             registry: Arc::default(),
+            observer: Weak::new(),
+            observed: Vec::new(),
             stop,
             finished: Some(finished),
             all_finished,
@@ -72,11 +81,22 @@ impl Bound {
             threads: Vec::new(),
         };
         let rate_limit = RateLimit::new(self.rate_limit).map(Arc::new);
+        let mut observer = None;
+        if let Some((made, writers)) = Observer::new(self.observe, &stop_seen) {
+            running.observed = made.observed();
+            let made = Arc::new(made);
+            running.observer = Arc::downgrade(&made);
+            observer = Some(made);
+            for writer in writers {
+                running.spawn(writer.name().to_owned(), move || writer.run())?;
+            }
+        }
         for (number, socket) in self.udp.into_iter().enumerate() {
             let worker = udp::Worker::new(
                 socket,
                 self.udp_batch,
                 rate_limit.clone(),
+                observer.clone(),
                 Arc::clone(&shared),
                 running.registry.slot(Protocol::Udp),
                 stop_seen.clone(),
@@ -105,6 +125,9 @@ impl Bound {
 pub struct Running {
     shared: Arc<Shared>,
     registry: Arc<Registry>,
+    /// Its writers end with whoever answers, which this does not.
+    observer: Weak<Observer>,
+    observed: Vec<Observed>,
     stop: watch::Sender<Phase>,
     /// For each thread one of its own; `None` once they are to end.
     finished: Option<mpsc::Sender<()>>,
@@ -123,7 +146,7 @@ impl Running {
 
     /// For whoever asks for [`Running::counters`] later, and from elsewhere.
     pub fn counting(&self) -> Counting {
-        Counting::of(&self.registry)
+        Counting::of(&self.registry, &self.observed)
     }
 
     /// Serves a page of our own until [`Running::stop`], on threads that take nothing from DNS, and
@@ -157,7 +180,7 @@ impl Running {
         name: &'static str,
         serving: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
-        let runtime = runtime(name, self.workers, &self.registry)?;
+        let runtime = runtime(name, self.workers, &self.registry, &self.observer)?;
         self.spawn(name.to_owned(), move || {
             runtime.block_on(serving);
             runtime.shutdown_background();
@@ -225,18 +248,22 @@ enum Phase {
     },
 }
 
-/// A runtime whose threads each count in cache lines of their own.
+/// A runtime whose threads each count in cache lines of their own, and have their tasks observed.
 fn runtime(
     name: &str,
     workers: usize,
     registry: &Arc<Registry>,
+    observer: &Weak<Observer>,
 ) -> io::Result<tokio::runtime::Runtime> {
-    let registry = Arc::clone(registry);
+    let (registry, observer) = (Arc::clone(registry), Weak::clone(observer));
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
         .thread_name(name)
         .enable_all()
-        .on_thread_start(move || counters::count_here(&registry))
+        .on_thread_start(move || {
+            counters::count_here(&registry);
+            observer.upgrade().iter().for_each(observe::observe_here);
+        })
         .build()
 }
 

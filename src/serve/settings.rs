@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::observe::ObserveSettings;
+
 /// Everything that [`super::bind()`] and the transports need to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -20,6 +22,8 @@ pub struct Settings {
     pub udp: UdpSettings,
     /// Response rate limiting over UDP.
     pub rate_limit: RateLimitSettings,
+    /// Query log and dnstap.
+    pub observe: ObserveSettings,
     /// Limits and timeouts of TCP, and of what is encrypted.
     pub tcp: TcpSettings,
     /// The encrypted transports; off unless given.
@@ -34,6 +38,7 @@ impl Settings {
             workers: 0,
             udp: UdpSettings::default(),
             rate_limit: RateLimitSettings::default(),
+            observe: ObserveSettings::default(),
             tcp: TcpSettings::default(),
             encrypted: None,
         }

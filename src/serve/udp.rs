@@ -9,7 +9,7 @@
 
 use std::io;
 use std::mem;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -22,8 +22,9 @@ use socket2::Socket;
 use tokio::sync::watch;
 
 use super::Phase;
-use super::counters::Slot;
+use super::counters::{Protocol, Slot};
 use super::guarded::answer_asked_guarded;
+use super::observe::{Observer, Observing, Peer};
 use super::rate_limit::{Limited, RateLimit};
 use super::settings::UdpSettings;
 use super::unix_now;
@@ -92,6 +93,9 @@ pub(super) struct Worker {
     /// The name asked for by each packet of the batch.
     asked: Box<[AskedName]>,
     rate_limit: Option<Arc<RateLimit>>,
+    observer: Option<Arc<Observer>>,
+    /// What the socket is bound to.
+    local: Option<SocketAddr>,
     shared: Arc<Shared>,
     slot: Arc<Slot>,
     phase: watch::Receiver<Phase>,
@@ -109,12 +113,15 @@ impl Worker {
         socket: Arc<Socket>,
         batch: usize,
         rate_limit: Option<Arc<RateLimit>>,
+        observer: Option<Arc<Observer>>,
         shared: Arc<Shared>,
         slot: Arc<Slot>,
         phase: watch::Receiver<Phase>,
     ) -> Worker {
         let asked = (0..batch).map(|_| AskedName::default()).collect();
-        Worker { socket, batch: Batch::new(batch), asked, rate_limit, shared, slot, phase }
+        let local = socket.local_addr().ok().and_then(|address| address.as_socket());
+        let batch = Batch::new(batch);
+        Worker { socket, batch, asked, rate_limit, observer, local, shared, slot, phase }
     }
 
     /// Answers until told to stop, and then what has arrived by then.
@@ -165,6 +172,7 @@ impl Worker {
             asked.fetch_zone(&state);
         }
         let limit = self.rate_limit.as_deref().map(|limit| (limit, limit.now()));
+        let observing = self.observer.as_ref().map(Observing::by);
         let mut replies = 0;
         for index in 0..received {
             let mut limited = Limited::No;
@@ -172,11 +180,17 @@ impl Worker {
                 Packet::None => continue,
                 Packet::Unanswerable => Outcome::Drop,
                 Packet::Query { client, query, reply } => {
-                    let context = Context { client, transport: Transport::Udp, now };
+                    let context = Context { client: client.ip(), transport: Transport::Udp, now };
                     let asked = &self.asked[index];
                     let mut outcome = answer_asked_guarded(&state, &context, query, asked, reply);
                     if let (Some((limit, now)), Outcome::Reply(told)) = (limit, &mut outcome) {
                         limited = limit.limit(now, &state, &context, query, reply, told);
+                    }
+                    if let (Some(observing), Outcome::Reply(told)) = (&observing, &outcome) {
+                        let peer = Peer { protocol: Protocol::Udp, client, local: self.local };
+                        let message =
+                            reply.get(..told.len).filter(|_| limited != Limited::Withheld);
+                        observing.tell(&peer, query, told, message);
                     }
                     outcome
                 }
@@ -234,7 +248,7 @@ enum Packet<'a> {
     /// Not to be answered: from port 0, too long, or from no internet address.
     Unanswerable,
     /// A query, and where its reply goes.
-    Query { client: IpAddr, query: &'a [u8], reply: &'a mut [u8; MAX_UDP_REPLY] },
+    Query { client: SocketAddr, query: &'a [u8], reply: &'a mut [u8; MAX_UDP_REPLY] },
 }
 
 /// Space for the one control message that is asked for, the larger of the two kinds, and its
@@ -363,7 +377,7 @@ impl Batch {
         };
         match client(&place.client) {
             Some(client) if client.port() != 0 => {
-                Packet::Query { client: client.ip(), query, reply: &mut place.reply }
+                Packet::Query { client, query, reply: &mut place.reply }
             }
             _ => Packet::Unanswerable,
         }
@@ -528,7 +542,7 @@ mod tests {
             let Packet::Query { client: from, query, .. } = batch.packet(index) else {
                 panic!("a query was sent")
             };
-            assert_eq!((from, query), (IpAddr::from([127, 0, 0, 1]), &[byte; 20][..]));
+            assert_eq!((from.ip(), query), (Ipv4Addr::LOCALHOST.into(), &[byte; 20][..]));
         }
         assert_eq!(batch.receive(&socket, Wait::ForOne).unwrap(), 1);
         let error = batch.receive(&socket, Wait::Never).unwrap_err();
@@ -589,7 +603,7 @@ mod tests {
         let (_, socket, client) = batch_and_client();
         let (stop, phase) = watch::channel(Phase::Serving);
         let slot = Arc::new(Slot::default());
-        let worker = Worker::new(Arc::new(socket), 2, None, Arc::default(), slot, phase);
+        let worker = Worker::new(Arc::new(socket), 2, None, None, Arc::default(), slot, phase);
         let queries = [7, 8, 9, 10, 11];
         for id in queries {
             client.send(&[0, id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
@@ -611,7 +625,7 @@ mod tests {
         let (_stop, phase) = watch::channel(Phase::Serving);
         let registry = Registry::default();
         let slot = registry.slot(Protocol::Udp);
-        let mut worker = Worker::new(Arc::new(socket), 3, None, Arc::default(), slot, phase);
+        let mut worker = Worker::new(Arc::new(socket), 3, None, None, Arc::default(), slot, phase);
         for id in [7, 8, 9] {
             client.send(&[0, id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
         }

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
@@ -24,6 +24,7 @@ use super::table::{Order, Seat};
 use crate::answer::{Context, MAX_MESSAGE, Outcome, Transport};
 use crate::serve::counters::{self, Protocol};
 use crate::serve::guarded::answer_guarded;
+use crate::serve::observe::{self, Peer};
 use crate::serve::unix_now;
 use crate::state::Shared;
 
@@ -76,7 +77,7 @@ impl Carrier for TlsStream<TcpStream> {
 
 pub(super) struct Connection<S> {
     stream: S,
-    client: IpAddr,
+    client: SocketAddr,
     seat: Seat,
     shared: Arc<Shared>,
     /// Read but not answered yet: the start of a frame, or frames that wait for `unsent`.
@@ -98,7 +99,12 @@ enum Step {
 }
 
 impl<S: Carrier> Connection<S> {
-    pub(super) fn new(stream: S, client: IpAddr, seat: Seat, shared: Arc<Shared>) -> Connection<S> {
+    pub(super) fn new(
+        stream: S,
+        client: SocketAddr,
+        seat: Seat,
+        shared: Arc<Shared>,
+    ) -> Connection<S> {
         Connection {
             stream,
             client,
@@ -115,7 +121,7 @@ impl<S: Carrier> Connection<S> {
     pub(super) async fn run(mut self) {
         if let Err(error) = self.converse().await {
             let protocol = S::PROTOCOL.name();
-            tracing::debug!(client = %self.client, protocol, %error, "connection ended");
+            tracing::debug!(client = %self.client.ip(), protocol, %error, "connection ended");
         }
     }
 
@@ -233,7 +239,12 @@ impl<S: Carrier> Connection<S> {
     /// Answers whole frames into `output` until there is none left or `output` is well filled.
     fn answer_frames(&mut self, output: &mut [u8]) -> (usize, Step) {
         let state = self.shared.load();
-        let context = Context { client: self.client, transport: S::TRANSPORT, now: unix_now() };
+        let (client, transport) = (self.client.ip(), S::TRANSPORT);
+        let context = Context { client, transport, now: unix_now() };
+        let observing = observe::here().map(|observing| {
+            let local = self.stream.socket().local_addr().ok();
+            (observing, Peer { protocol: S::PROTOCOL, client: self.client, local })
+        });
         let (mut consumed, mut filled) = (0, 0);
         let mut step = Step::Again;
         while filled < SEND_FROM
@@ -252,6 +263,9 @@ impl<S: Carrier> Connection<S> {
                 step = Step::Over;
                 break;
             };
+            if let Some((observing, peer)) = &observing {
+                observing.tell(peer, query, &reply, reply_space.get(..reply.len));
+            }
             prefix.copy_from_slice(&len.to_be_bytes());
             filled += LENGTH_PREFIX + reply.len;
         }

@@ -1,7 +1,7 @@
 //! One request of DNS over HTTPS and its response (RFC 8484 §4, RFC 9110): where the query stands,
 //! which status says what is wrong with a request, how long a response may be kept.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use data_encoding::BASE64URL_NOPAD;
@@ -13,6 +13,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use crate::answer::{Context, MAX_MESSAGE, Transport};
 use crate::serve::counters::Protocol;
 use crate::serve::guarded::answer_one;
+use crate::serve::observe::Peer;
 use crate::serve::unix_now;
 use crate::state::Shared;
 use crate::wire::query::smallest_ttl;
@@ -23,7 +24,7 @@ const METHODS: &str = "GET, POST";
 /// What one client finds at this server: DNS at one path, nothing elsewhere.
 pub(super) struct Resource {
     path: Arc<str>,
-    client: IpAddr,
+    client: SocketAddr,
     shared: Arc<Shared>,
 }
 
@@ -43,7 +44,7 @@ enum Refusal {
 }
 
 impl Resource {
-    pub(super) fn new(path: Arc<str>, client: IpAddr, shared: Arc<Shared>) -> Resource {
+    pub(super) fn new(path: Arc<str>, client: SocketAddr, shared: Arc<Shared>) -> Resource {
         Resource { path, client, shared }
     }
 
@@ -91,9 +92,10 @@ impl Resource {
 
     fn answer(&self, query: &[u8]) -> Result<Response<Full<Bytes>>, Refusal> {
         let context =
-            Context { client: self.client, transport: Transport::Encrypted, now: unix_now() };
+            Context { client: self.client.ip(), transport: Transport::Encrypted, now: unix_now() };
         let take = |reply: &[u8]| (Bytes::copy_from_slice(reply), smallest_ttl(reply));
-        let (reply, ttl) = answer_one(&self.shared, &context, Protocol::Https, query, take)
+        let peer = Peer { protocol: Protocol::Https, client: self.client, local: None };
+        let (reply, ttl) = answer_one(&self.shared, &context, &peer, query, take)
             .ok_or(Refusal::NoQuery("this is a response, or shorter than a DNS header"))?;
         let mut response = Response::new(Full::new(reply));
         let headers = response.headers_mut();

@@ -169,7 +169,7 @@ impl Acceptor {
                 // Replies are written whole; waiting to fill a segment only delays them.
                 let _ = stream.set_nodelay(true);
                 let (carries, shared) = (carries.clone(), Arc::clone(&self.shared));
-                tokio::spawn(attend(stream, client, seat, carries, shared));
+                tokio::spawn(attend(stream, peer, seat, carries, shared));
             }
             Admission::Refused => {
                 counters::here(protocol, |slot| slot.connection_over_limit());
@@ -182,7 +182,7 @@ impl Acceptor {
 /// Speaks with one client to the end of its connection.
 async fn attend(
     stream: TcpStream,
-    client: IpAddr,
+    client: SocketAddr,
     seat: Seat,
     carries: Carries,
     shared: Arc<Shared>,
@@ -190,12 +190,12 @@ async fn attend(
     match carries {
         Carries::Dns => Connection::new(stream, client, seat, shared).run().await,
         Carries::Tls(tls) => {
-            if let Some(stream) = handshake(stream, client, &seat, tls).await {
+            if let Some(stream) = handshake(stream, client.ip(), &seat, tls).await {
                 Connection::new(stream, client, seat, shared).run().await;
             }
         }
         Carries::Https(tls, path) => {
-            if let Some(stream) = handshake(stream, client, &seat, tls).await {
+            if let Some(stream) = handshake(stream, client.ip(), &seat, tls).await {
                 let resource = Arc::new(exchange::Resource::new(path, client, shared));
                 let respond = |request| Arc::clone(&resource).respond(request);
                 http::converse(stream, Versions::OneAndTwo, MAX_DNS_HEAD, seat, respond).await;
