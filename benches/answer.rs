@@ -50,6 +50,7 @@ fn main() {
         ("CNAME and A", &open, "shop.zone", 1),
         ("MX", &open, "zone", 15),
         ("NXDOMAIN", &open, "nosuch.zone", 1),
+        ("referral", &open, "www.dev.zone", 1),
         ("not hosted", &open, "www.other", 1),
     ];
     for (kind, state, name, rtype) in kinds {
@@ -135,7 +136,8 @@ fn state(zones: usize, verdict: Verdict) -> (State, usize) {
         let text = format!(
             "$TTL 3600\n@ SOA ns1.hoster.example. hostmaster.hoster.example. {number} 14400 3600 1209600 300\n\
              @ NS ns1.hoster.example.\n@ NS ns2.hoster.example.\n@ A {address}\n@ MX 10 mail\n\
-             @ TXT \"v=spf1 mx -all {number}\"\nwww A {address}\nmail A {address}\nshop CNAME www\n"
+             @ TXT \"v=spf1 mx -all {number}\"\nwww A {address}\nmail A {address}\nshop CNAME www\n\
+             dev NS ns.dev\nns.dev A {address}\n"
         );
         let file = Path::new("zone");
         reader

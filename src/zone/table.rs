@@ -163,6 +163,10 @@ impl ZoneTable {
             depths &= depths - 1;
             if let Some(entry) = self.entry_of_hash(name.hash(labels)) {
                 entry.zone.prefetch();
+                // As in `find`: nothing further down is looked at.
+                if !entry.has_subzones {
+                    break;
+                }
             }
         }
     }
