@@ -1,23 +1,29 @@
-//! The facts of a record in twenty bytes.
+//! The facts of a record in sixteen bytes, and the one instant that few records have apart.
 //!
 //! Owns the bits, and nothing else. Instants are kept as whole seconds in 32 bits from 1970 to
 //! 2106; what lies before or after is held at those ends, which for a filing means "long ago" and
 //! "not in our time".
+
+use std::num::NonZeroU32;
 
 use crate::filing::{
     Access, Application, ApplicationKind, ApplicationStatus, Facts, Instant, Kind, ProviderIs,
     Role, SiteKind, Standing,
 };
 
-/// See the module's description. Two packed facts are equal when a decision cannot tell them apart.
+/// See the module's description. Two packed facts are equal when a decision cannot tell them apart
+/// but by [`application_at`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C, packed(4))]
 pub(super) struct PackedFacts {
     bits: u32,
     approved_at: u32,
     held_since: u32,
     synced_at: u32,
-    application_at: u32,
+}
+
+/// The instant of the application, where there is one.
+pub(super) fn application_at(facts: &Facts) -> Option<NonZeroU32> {
+    NonZeroU32::new(seconds(facts.application.and_then(|application| application.at)))
 }
 
 /// Beside the facts: what the store keeps in side tables.
@@ -72,7 +78,7 @@ const PROVINCES: u8 = 63;
 
 impl PackedFacts {
     pub(super) const NOTHING: PackedFacts =
-        PackedFacts { bits: 0, approved_at: 0, held_since: 0, synced_at: 0, application_at: 0 };
+        PackedFacts { bits: 0, approved_at: 0, held_since: 0, synced_at: 0 };
 
     pub(super) fn pack(facts: &Facts, marks: Marks) -> PackedFacts {
         let province = facts.province.filter(|&p| p < PROVINCES).map_or(0, |p| u32::from(p) + 1);
@@ -97,17 +103,21 @@ impl PackedFacts {
             approved_at: seconds(facts.approved_at),
             held_since: seconds(facts.held_since),
             synced_at: seconds(facts.synced_at),
-            application_at: seconds(facts.application.and_then(|a| a.at)),
         }
     }
 
-    pub(super) fn unpack(self, key: u64, subject: u64) -> Facts {
+    pub(super) fn unpack(
+        self,
+        key: u64,
+        subject: u64,
+        application_at: Option<NonZeroU32>,
+    ) -> Facts {
         let application = match self.get(APPLICATION) {
             0 => None,
             kind => Some(Application {
                 kind: at(&APPLICATIONS, kind - 1),
                 status: at(&STATUSES, self.get(APPLICATION_STATUS)),
-                at: instant(self.application_at),
+                at: instant(application_at.map_or(0, NonZeroU32::get)),
             }),
         };
         Facts {
@@ -133,13 +143,17 @@ impl PackedFacts {
     }
 
     /// For a snapshot.
-    pub(super) fn words(self) -> [u32; 5] {
-        [self.bits, self.approved_at, self.held_since, self.synced_at, self.application_at]
+    pub(super) fn words(self) -> [u32; 4] {
+        [self.bits, self.approved_at, self.held_since, self.synced_at]
     }
 
-    pub(super) fn of_words(words: [u32; 5]) -> PackedFacts {
-        let [bits, approved_at, held_since, synced_at, application_at] = words;
-        PackedFacts { bits, approved_at, held_since, synced_at, application_at }
+    pub(super) fn of_words(words: [u32; 4]) -> PackedFacts {
+        let [bits, approved_at, held_since, synced_at] = words;
+        PackedFacts { bits, approved_at, held_since, synced_at }
+    }
+
+    pub(super) fn has_application(self) -> bool {
+        self.is(APPLICATION)
     }
 
     pub(super) fn cancels_subject(self) -> bool {
@@ -229,7 +243,8 @@ mod tests {
             facts in facts(), cancels_subject: bool, has_rare: bool,
         ) {
             let packed = PackedFacts::pack(&facts, Marks { cancels_subject, has_rare });
-            prop_assert_eq!(packed.unpack(1, 2), facts);
+            prop_assert_eq!(packed.unpack(1, 2, application_at(&facts)), facts);
+            prop_assert_eq!(packed.has_application(), facts.application.is_some());
             prop_assert_eq!(packed.cancels_subject(), cancels_subject);
             prop_assert_eq!(packed.has_rare(), has_rare);
         }

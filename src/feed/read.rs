@@ -15,7 +15,7 @@ use super::cut::{Cut, Cutter, LONGEST_LINE};
 use super::files::{self, not_ours};
 use super::mark::{BLOCK, Mark, read_at};
 use super::miit::{Finished, name_in_reply};
-use super::packed::{Marks, PackedFacts};
+use super::packed::{Marks, PackedFacts, application_at};
 use super::rows::{Format, HeaderFault, Layout, Row, RowProblem, each_queried_row, each_row};
 use super::split::{End, Framing, record_len};
 use super::store::{Candidate, CoveredName, Delta, FileId, FilingStore, Put, Rare, Same, SiteKey};
@@ -495,6 +495,7 @@ fn candidate(record: &FilingRecord<'_>, provider: &str, line: u32) -> Candidate 
         key: facts.key,
         subject: facts.subject,
         packed: PackedFacts::pack(&facts, Marks { cancels_subject, has_rare }),
+        application_at: application_at(&facts),
         line,
         rare: has_rare.then(|| Box::new(Rare { below, new_domain })),
     }

@@ -4,14 +4,14 @@
 //! read files and keeps no text but the few names that only some records have; what else a record
 //! says is read again from its file, by its [`Place`].
 //!
-//! One record costs 60 bytes and about 8 in the index, so that five million fit in 350 MB. A site
+//! One record costs 48 bytes and about 8 in the index, so that five million fit in 280 MB. A site
 //! domain is known by its 64-bit hash ([`SiteKey`]): with one million hosted zones and five million
 //! filed domains, the odds that any hosted one meets a stranger's record are about 1 in 4 million.
 //!
 //! The store belongs to the one thread that takes in changes; queries never see it.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::num::NonZeroU32;
 
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
@@ -22,8 +22,11 @@ use crate::filing::site_domain::hash_text;
 use crate::filing::{Facts, Role, Standing};
 
 mod saved;
+mod slots;
 
 pub(super) use saved::{SavedStore, read_page, write_page};
+use slots::{Entry, Slab, Slots};
+pub(super) use slots::{Page, SlotSet};
 
 /// A site domain, by its hash ([`crate::filing::site_domain::SiteDomain::hash64`], which for names
 /// in wire form is [`crate::filing::site_domain::hash_wire`]).
@@ -104,6 +107,7 @@ pub(super) struct Candidate {
     pub(super) key: u64,
     pub(super) subject: u64,
     pub(super) packed: PackedFacts,
+    pub(super) application_at: Option<NonZeroU32>,
     pub(super) line: u32,
     pub(super) rare: Option<Box<Rare>>,
 }
@@ -144,109 +148,19 @@ impl Touched {
 /// as much as all those before it.
 pub(super) const CROWD: usize = 4096;
 
-pub(super) type Page = Arc<[Entry]>;
-
-const NIL: u32 = u32::MAX;
-const PAGE_BITS: u32 = 14;
-const PAGE_SIZE: usize = 1 << PAGE_BITS;
-
-/// One record of one file. Packed to four bytes' alignment: five million of them count.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, packed(4))]
-pub(super) struct Entry {
-    site: u64,
-    key: u64,
-    subject: u64,
-    facts: PackedFacts,
-    file: u32,
-    line: u32,
-    next_of_site: u32,
-    next_of_file: u32,
-}
-
-const VACANT: Entry = Entry {
-    site: 0,
-    key: 0,
-    subject: 0,
-    facts: PackedFacts::NOTHING,
-    file: NIL,
-    line: 0,
-    next_of_site: NIL,
-    next_of_file: NIL,
-};
-
-/// Entries in pages, so that growing neither copies nor leaves half of the room unused. A page that
-/// a snapshot in the making holds on to is copied when it changes.
-#[derive(Debug, Default)]
-struct Slab {
-    pages: Vec<Page>,
-    used: u32,
-    free: Vec<u32>,
-}
-
-impl Slab {
-    fn get(&self, slot: u32) -> Entry {
-        self.pages[(slot >> PAGE_BITS) as usize][slot as usize & (PAGE_SIZE - 1)]
-    }
-
-    fn get_mut(&mut self, slot: u32) -> &mut Entry {
-        let page = Arc::make_mut(&mut self.pages[(slot >> PAGE_BITS) as usize]);
-        &mut page[slot as usize & (PAGE_SIZE - 1)]
-    }
-
-    fn insert(&mut self, entry: Entry) -> u32 {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            let slot = self.used;
-            if slot as usize >> PAGE_BITS == self.pages.len() {
-                self.pages.push(vec![VACANT; PAGE_SIZE].into());
-            }
-            self.used += 1;
-            slot
-        });
-        *self.get_mut(slot) = entry;
-        slot
-    }
-
-    fn remove(&mut self, slot: u32) {
-        *self.get_mut(slot) = VACANT;
-        self.free.push(slot);
-    }
-
-    fn occupied(&self) -> impl Iterator<Item = (u32, Entry)> + '_ {
-        let entries = self.pages.iter().flat_map(|page| page.iter().copied());
-        (0..).zip(entries).filter(|(_, entry)| entry.file != NIL)
-    }
-}
-
-/// One bit for each slot.
-#[derive(Debug, Default)]
-pub(super) struct SlotSet(Vec<u64>);
-
-impl SlotSet {
-    pub(super) fn insert(&mut self, slot: u32) {
-        let word = slot as usize / 64;
-        if word >= self.0.len() {
-            self.0.resize(word + 1, 0);
-        }
-        self.0[word] |= 1 << (slot % 64);
-    }
-
-    pub(super) fn contains(&self, slot: u32) -> bool {
-        self.0.get(slot as usize / 64).is_some_and(|word| word & (1 << (slot % 64)) != 0)
-    }
-}
-
 /// Every record of every file. See the module's description.
 #[derive(Debug, Default)]
 pub struct FilingStore {
     slab: Slab,
-    /// First slot of each site domain's chain, by the site domain's hash.
+    /// Every slot that holds a record, by the record's site domain.
     by_site: HashTable<u32>,
     /// By file id.
-    files: Vec<FileSlots>,
+    files: Vec<OfFile>,
     /// Distinct keys.
     records: usize,
     rare: HashMap<u32, Rare>,
+    /// By slot: few records have an application.
+    application_at: HashMap<u32, NonZeroU32>,
     /// The slots whose record names a new domain, by that domain's site domain.
     moved_to: HashMap<u64, Vec<u32>>,
     /// The same slots, by their record's key.
@@ -255,9 +169,9 @@ pub struct FilingStore {
     cancels: HashMap<u64, Vec<u32>>,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct FileSlots {
-    first: u32,
+#[derive(Clone, Debug, Default)]
+struct OfFile {
+    slots: Slots,
     /// Later files have higher ranks.
     rank: u32,
 }
@@ -276,7 +190,7 @@ impl FilingStore {
     /// The records that count for a site domain, in no particular order: its own, and those of
     /// other domains that are to move to it ([`Role::NewDomain`]).
     pub fn records_of(&self, site: SiteKey) -> impl Iterator<Item = StoredRecord<'_>> {
-        let own = self.chain(site).filter(|&slot| self.counts(slot)).map(move |slot| {
+        let own = self.slots_of(site).filter(|&slot| self.counts(slot)).map(move |slot| {
             let covers = self.rare.get(&slot).and_then(|rare| rare.below.as_deref());
             self.stored(slot, covers)
         });
@@ -317,7 +231,7 @@ impl FilingStore {
 
     fn stored<'a>(&'a self, slot: u32, covers: Option<&'a str>) -> StoredRecord<'a> {
         let entry = self.slab.get(slot);
-        let mut facts = entry.facts.unpack(entry.key, entry.subject);
+        let mut facts = self.unpack(slot, &entry);
         if self.cancellations(entry.subject).any(|other| falls_with_subject(&facts, &other)) {
             facts.standing = Standing::Cancelled;
         }
@@ -327,25 +241,29 @@ impl FilingStore {
     /// The records that count and cancel the subject with all its sites.
     fn cancellations(&self, subject: u64) -> impl Iterator<Item = Facts> + '_ {
         let slots = self.cancels.get(&subject).into_iter().flatten();
-        slots.filter(|&&slot| self.counts(slot)).map(|&slot| {
-            let entry = self.slab.get(slot);
-            entry.facts.unpack(entry.key, entry.subject)
-        })
+        slots
+            .filter(|&&slot| self.counts(slot))
+            .map(|&slot| self.unpack(slot, &self.slab.get(slot)))
+    }
+
+    fn unpack(&self, slot: u32, entry: &Entry) -> Facts {
+        entry.facts.unpack(entry.key, entry.subject, self.application_at(slot, entry))
+    }
+
+    fn application_at(&self, slot: u32, entry: &Entry) -> Option<NonZeroU32> {
+        let at = entry.facts.has_application().then(|| self.application_at.get(&slot));
+        at.flatten().copied()
     }
 
     fn new_domain_of(&self, slot: u32, entry: &Entry) -> Option<&CoveredName> {
-        let rare = if { entry.facts }.has_rare() { self.rare.get(&slot) } else { None };
+        let rare = if entry.facts.has_rare() { self.rare.get(&slot) } else { None };
         rare?.new_domain.as_ref()
     }
 
-    fn chain(&self, site: SiteKey) -> impl Iterator<Item = u32> + '_ {
-        let first = self.by_site.find(site.0, |&slot| self.slab.get(slot).site == site.0);
-        self.links(first.copied().unwrap_or(NIL), |entry| entry.next_of_site)
-    }
-
-    fn links(&self, first: u32, next: fn(Entry) -> u32) -> impl Iterator<Item = u32> + '_ {
-        let some = |slot: u32| (slot != NIL).then_some(slot);
-        std::iter::successors(some(first), move |&slot| some(next(self.slab.get(slot))))
+    /// The slots of a site domain's records, whether they count or not.
+    fn slots_of(&self, site: SiteKey) -> impl Iterator<Item = u32> + '_ {
+        let same = move |&slot: &u32| self.slab.get(slot).site == site.0;
+        self.by_site.iter_hash(site.0).copied().filter(same)
     }
 
     fn rank(&self, file: u32) -> u32 {
@@ -356,7 +274,7 @@ impl FilingStore {
     fn counts(&self, slot: u32) -> bool {
         let entry = self.slab.get(slot);
         let rank = self.rank(entry.file);
-        self.chain(SiteKey(entry.site)).all(|other| {
+        self.slots_of(SiteKey(entry.site)).all(|other| {
             let other = self.slab.get(other);
             other.key != entry.key || self.rank(other.file) <= rank
         })
@@ -369,8 +287,7 @@ impl FilingStore {
     pub(super) fn set_order(&mut self, files: impl IntoIterator<Item = FileId>) {
         for (rank, file) in (0u32..).zip(files) {
             if file.0 as usize >= self.files.len() {
-                let none = FileSlots { first: NIL, rank: 0 };
-                self.files.resize(file.0 as usize + 1, none);
+                self.files.resize(file.0 as usize + 1, OfFile::default());
             }
             self.files[file.0 as usize].rank = rank;
         }
@@ -388,23 +305,21 @@ impl FilingStore {
         file: FileId,
         seen: &'a SlotSet,
     ) -> impl Iterator<Item = (u32, SiteKey, u64)> + 'a {
-        let first = self.files.get(file.0 as usize).map_or(NIL, |slots| slots.first);
-        self.links(first, |entry| entry.next_of_file).filter(|&slot| !seen.contains(slot)).map(
-            |slot| {
-                let entry = self.slab.get(slot);
-                (slot, SiteKey(entry.site), entry.key)
-            },
-        )
+        let slots = self.files.get(file.0 as usize).into_iter().flat_map(|file| file.slots.iter());
+        slots.filter(|&slot| !seen.contains(slot)).map(|slot| {
+            let entry = self.slab.get(slot);
+            (slot, SiteKey(entry.site), entry.key)
+        })
     }
 
     /// Whether a record of that key would be left if the slots of `removed` went.
     pub(super) fn survives(&self, site: SiteKey, key: u64, removed: &SlotSet) -> bool {
-        self.chain(site).any(|slot| self.slab.get(slot).key == key && !removed.contains(slot))
+        self.slots_of(site).any(|slot| self.slab.get(slot).key == key && !removed.contains(slot))
     }
 
     /// Whether a file other than `file` has a record of that key.
     pub(super) fn stands_elsewhere(&self, site: SiteKey, key: u64, file: FileId) -> bool {
-        self.chain(site).any(|slot| {
+        self.slots_of(site).any(|slot| {
             let entry = self.slab.get(slot);
             entry.key == key && entry.file != file.0
         })
@@ -433,7 +348,7 @@ impl FilingStore {
                             self.overwrite(slot, new, touched);
                         }
                     }
-                    None if self.chain(new.site).nth(CROWD - 1).is_some() => {
+                    None if self.slots_of(new.site).nth(CROWD - 1).is_some() => {
                         touched.crowded_out += 1;
                     }
                     None => {
@@ -464,7 +379,7 @@ impl FilingStore {
             .collect();
         if !turned.is_empty() {
             for (slot, entry) in self.slab.occupied() {
-                if turned.contains(&{ entry.subject }) {
+                if turned.contains(&entry.subject) {
                     sites.push(SiteKey(entry.site));
                     sites.extend(self.new_domain_of(slot, &entry).map(|name| name.site));
                 }
@@ -476,7 +391,7 @@ impl FilingStore {
     }
 
     fn find(&self, file: FileId, site: SiteKey, key: u64) -> Option<u32> {
-        self.chain(site).find(|&slot| {
+        self.slots_of(site).find(|&slot| {
             let entry = self.slab.get(slot);
             entry.key == key && entry.file == file.0
         })
@@ -485,18 +400,18 @@ impl FilingStore {
     fn same(&self, slot: u32, new: &Candidate) -> Same {
         let entry = self.slab.get(slot);
         let rare = if entry.facts.has_rare() { self.rare.get(&slot) } else { None };
-        let equal = { entry.facts } == new.packed
-            && { entry.subject } == new.subject
+        let equal = entry.facts == new.packed
+            && self.application_at(slot, &entry) == new.application_at
+            && entry.subject == new.subject
             && rare == new.rare.as_deref();
         if equal { Same::Yes } else { Same::No }
     }
 
     fn insert(&mut self, file: FileId, new: Candidate, touched: &mut Touched) -> u32 {
         self.note(new.site, new.key, new.subject, touched);
-        if !self.chain(new.site).any(|slot| self.slab.get(slot).key == new.key) {
+        if !self.slots_of(new.site).any(|slot| self.slab.get(slot).key == new.key) {
             self.records += 1;
         }
-        let of_file = &mut self.files[file.0 as usize];
         let slot = self.slab.insert(Entry {
             site: new.site.0,
             key: new.key,
@@ -504,22 +419,11 @@ impl FilingStore {
             facts: new.packed,
             file: file.0,
             line: new.line,
-            next_of_site: NIL,
-            next_of_file: of_file.first,
         });
-        of_file.first = slot;
+        self.files[file.0 as usize].slots.push(slot);
         let slab = &self.slab;
-        let site = new.site.0;
-        match self.by_site.find_mut(site, |&other| slab.get(other).site == site) {
-            Some(first) => {
-                let second = std::mem::replace(first, slot);
-                self.slab.get_mut(slot).next_of_site = second;
-            }
-            None => {
-                self.by_site.insert_unique(site, slot, |&other| slab.get(other).site);
-            }
-        }
-        self.add_rare(slot, new.packed, new.subject, new.rare, touched);
+        self.by_site.insert_unique(new.site.0, slot, |&other| slab.get(other).site);
+        self.add_rare(slot, new, touched);
         slot
     }
 
@@ -530,53 +434,35 @@ impl FilingStore {
         entry.subject = new.subject;
         entry.facts = new.packed;
         entry.line = new.line;
-        self.add_rare(slot, new.packed, new.subject, new.rare, touched);
+        self.add_rare(slot, new, touched);
     }
 
     fn drop_unseen(&mut self, file: FileId, seen: &SlotSet, touched: &mut Touched) {
-        let Some(FileSlots { first: mut slot, .. }) = self.files.get(file.0 as usize).copied()
-        else {
-            return;
-        };
-        let mut previous = NIL;
-        while slot != NIL {
-            let next = self.slab.get(slot).next_of_file;
+        let Some(of_file) = self.files.get_mut(file.0 as usize) else { return };
+        let before = std::mem::take(&mut of_file.slots);
+        let mut left = Slots::default();
+        for slot in before.iter() {
             if seen.contains(slot) {
-                previous = slot;
+                left.push(slot);
             } else {
-                match previous {
-                    NIL => self.files[file.0 as usize].first = next,
-                    previous => self.slab.get_mut(previous).next_of_file = next,
-                }
                 self.remove(slot, touched);
             }
-            slot = next;
         }
+        self.files[file.0 as usize].slots = left;
     }
 
-    /// Removes a slot that its file's list no longer holds.
+    /// Removes the record of a slot that is no longer among its file's.
     fn remove(&mut self, slot: u32, touched: &mut Touched) {
         let entry = self.slab.get(slot);
         let site = SiteKey(entry.site);
         self.note(site, entry.key, entry.subject, touched);
         self.drop_rare(slot, touched);
-        let before = self.chain(site).take_while(|&other| other != slot).last();
-        match before {
-            Some(before) => self.slab.get_mut(before).next_of_site = entry.next_of_site,
-            None => {
-                let slab = &self.slab;
-                let first = self
-                    .by_site
-                    .find_entry(site.0, |&other| slab.get(other).site == site.0)
-                    .expect("a stored record's site domain is in the index");
-                match entry.next_of_site {
-                    NIL => drop(first.remove()),
-                    next => *first.into_mut() = next,
-                }
-            }
-        }
+        self.by_site
+            .find_entry(site.0, |&other| other == slot)
+            .expect("a slot that holds a record is in the index")
+            .remove();
         self.slab.remove(slot);
-        if !self.chain(site).any(|other| self.slab.get(other).key == entry.key) {
+        if !self.slots_of(site).any(|other| self.slab.get(other).key == entry.key) {
             self.records -= 1;
         }
     }
@@ -595,23 +481,17 @@ impl FilingStore {
         }
     }
 
-    fn add_rare(
-        &mut self,
-        slot: u32,
-        packed: PackedFacts,
-        subject: u64,
-        rare: Option<Box<Rare>>,
-        touched: &mut Touched,
-    ) {
-        if packed.cancels_subject() {
-            touched.subjects.entry(subject).or_default();
-            self.cancels.entry(subject).or_default().push(slot);
+    fn add_rare(&mut self, slot: u32, new: Candidate, touched: &mut Touched) {
+        if new.packed.cancels_subject() {
+            touched.subjects.entry(new.subject).or_default();
+            self.cancels.entry(new.subject).or_default().push(slot);
         }
-        if let Some(rare) = rare {
+        self.application_at.extend(new.application_at.map(|at| (slot, at)));
+        if let Some(rare) = new.rare {
             if let Some(new_domain) = &rare.new_domain {
                 touched.sites.push(new_domain.site);
                 self.moved_to.entry(new_domain.site.0).or_default().push(slot);
-                self.moving.entry(self.slab.get(slot).key).or_default().push(slot);
+                self.moving.entry(new.key).or_default().push(slot);
             }
             self.rare.insert(slot, *rare);
         }
@@ -621,6 +501,9 @@ impl FilingStore {
         let entry = self.slab.get(slot);
         if entry.facts.cancels_subject() {
             forget(&mut self.cancels, entry.subject, slot);
+        }
+        if entry.facts.has_application() {
+            self.application_at.remove(&slot);
         }
         if entry.facts.has_rare()
             && let Some(rare) = self.rare.remove(&slot)
@@ -655,5 +538,26 @@ fn forget(slots_by: &mut HashMap<u64, Vec<u32>>, hash: u64, slot: u32) {
         if slots.is_empty() {
             slots_by.remove(&hash);
         }
+    }
+}
+
+#[cfg(test)]
+impl FilingStore {
+    /// What leads to the records leads to each, once, and to nothing else.
+    pub(super) fn assert_hangs_together(&self) {
+        let sorted = |mut slots: Vec<u32>| {
+            slots.sort_unstable();
+            slots
+        };
+        let held: Vec<u32> = self.slab.occupied().map(|(slot, _)| slot).collect();
+        assert_eq!(sorted(self.by_site.iter().copied().collect()), held);
+        let of_files = self.files.iter().flat_map(|file| file.slots.iter());
+        assert_eq!(sorted(of_files.collect()), held);
+        for (file, of_file) in (0..).zip(&self.files) {
+            assert!(of_file.slots.iter().all(|slot| self.slab.get(slot).file == file));
+        }
+        let side = |slot: &u32| self.slab.get(*slot).facts;
+        assert!(self.application_at.keys().all(|slot| side(slot).has_application()));
+        assert!(self.rare.keys().all(|slot| side(slot).has_rare()));
     }
 }

@@ -884,11 +884,14 @@ fn line_of(file: &str, which: u8) -> String {
              hoster,,{restricted}\n"
         )
     } else {
+        let moved_at = if restricted { "2024-02-01T00:00:00Z" } else { "" };
         let application = if moves {
-            ",\"application\":\"change-domain\",\"application_status\":\"approved\",\
-             \"application_at\":\"2024-02-01T00:00:00Z\",\"new_domain\":\"n.cn\""
+            format!(
+                ",\"application\":\"change-domain\",\"application_status\":\"draft\",\
+                 \"application_at\":\"{moved_at}\",\"new_domain\":\"n.cn\""
+            )
         } else {
-            ""
+            String::new()
         };
         format!(
             "{{\"domain\":\"{domain}\",\"subject_number\":\"京ICP备{number:08}号\",\
@@ -962,10 +965,10 @@ fn carry_out(world: &World, edit: &Edit) {
 
 const SITES: [&str; 8] = ["a.cn", "b.cn", "c.cn", "n.cn", "q0.cn", "q1.cn", "q2.cn", "q3.cn"];
 
-fn facts_by_site(feed: &Feed) -> Vec<Vec<Facts>> {
+fn facts_by_site(store: &FilingStore) -> Vec<Vec<Facts>> {
     let sorted = |site: &str| {
         let mut facts: Vec<Facts> =
-            feed.store().records_of(SiteKey::of(site)).map(|record| record.facts).collect();
+            store.records_of(SiteKey::of(site)).map(|record| record.facts).collect();
         facts.sort_by_key(|facts| facts.key);
         facts
     };
@@ -994,18 +997,24 @@ proptest! {
             if !refreshes {
                 continue;
             }
-            let before = facts_by_site(&world.feed);
+            let before = facts_by_site(&world.feed.store);
             let change = world.refresh_with(&[], Shrink::Accept);
             prop_assert_eq!(change.look_again, None);
             let (fresh, _) = Feed::open(settings(world.folder.path()), world.now);
             prop_assert_eq!(everything(&world.feed), everything(&fresh));
+            let (saved, pages) = world.feed.store.to_save();
+            let restored = FilingStore::restore(saved, pages).expect("a whole store");
+            for store in [&world.feed.store, &restored] {
+                store.assert_hangs_together();
+            }
+            prop_assert_eq!(facts_by_site(&restored), facts_by_site(&world.feed.store));
             let told = match change.changed {
                 Changed::None => Vec::new(),
                 Changed::Domains(sites) => sites,
                 Changed::All => SITES.map(SiteKey::of).to_vec(),
             };
             for (site, (before, after)) in
-                SITES.iter().zip(before.iter().zip(facts_by_site(&world.feed)))
+                SITES.iter().zip(before.iter().zip(facts_by_site(&world.feed.store)))
             {
                 prop_assert!(*before == after || told.contains(&SiteKey::of(site)), "{}", site);
             }

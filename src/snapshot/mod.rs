@@ -33,7 +33,7 @@ use crate::parallel;
 
 const MAGIC: [u8; 8] = *b"beiand\x1a\n";
 /// To be raised with every change of what a chunk holds, [`crate::zone::Zone`]'s layout included.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 const HEAD_LEN: usize = 20;
 const CHUNK_HEAD_LEN: usize = 16;
 /// Longer chunks are not written.

@@ -1,0 +1,148 @@
+//! Where the records lie: in numbered slots, in pages.
+//!
+//! Owns the room of a record and the sets of slots. What leads to a record is the store's business.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::feed::packed::PackedFacts;
+
+pub(in crate::feed) type Page = Arc<[Entry]>;
+
+/// The file of no record.
+pub(super) const NO_FILE: u32 = u32::MAX;
+const PAGE_BITS: u32 = 14;
+pub(super) const PAGE_SIZE: usize = 1 << PAGE_BITS;
+
+/// One record of one file. Five million of them count: each byte is 5 MB.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::feed) struct Entry {
+    pub(super) site: u64,
+    pub(super) key: u64,
+    pub(super) subject: u64,
+    pub(super) facts: PackedFacts,
+    pub(super) file: u32,
+    pub(super) line: u32,
+}
+
+const _: () = assert!(size_of::<Entry>() == 48);
+
+pub(super) const VACANT: Entry =
+    Entry { site: 0, key: 0, subject: 0, facts: PackedFacts::NOTHING, file: NO_FILE, line: 0 };
+
+/// Entries in pages, so that growing neither copies nor leaves half of the room unused. A page that
+/// a snapshot in the making holds on to is copied when it changes.
+#[derive(Debug, Default)]
+pub(super) struct Slab {
+    pub(super) pages: Vec<Page>,
+    pub(super) used: u32,
+    pub(super) free: Vec<u32>,
+}
+
+impl Slab {
+    pub(super) fn get(&self, slot: u32) -> Entry {
+        self.pages[(slot >> PAGE_BITS) as usize][slot as usize & (PAGE_SIZE - 1)]
+    }
+
+    pub(super) fn get_mut(&mut self, slot: u32) -> &mut Entry {
+        let page = Arc::make_mut(&mut self.pages[(slot >> PAGE_BITS) as usize]);
+        &mut page[slot as usize & (PAGE_SIZE - 1)]
+    }
+
+    pub(super) fn insert(&mut self, entry: Entry) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            let slot = self.used;
+            if slot as usize >> PAGE_BITS == self.pages.len() {
+                self.pages.push(vec![VACANT; PAGE_SIZE].into());
+            }
+            self.used += 1;
+            slot
+        });
+        *self.get_mut(slot) = entry;
+        slot
+    }
+
+    pub(super) fn remove(&mut self, slot: u32) {
+        *self.get_mut(slot) = VACANT;
+        self.free.push(slot);
+    }
+
+    pub(super) fn occupied(&self) -> impl Iterator<Item = (u32, Entry)> + '_ {
+        let entries = self.pages.iter().flat_map(|page| page.iter().copied());
+        (0..self.used).zip(entries).filter(|(_, entry)| entry.file != NO_FILE)
+    }
+}
+
+/// One bit for each slot.
+#[derive(Debug, Default)]
+pub(in crate::feed) struct SlotSet(Vec<u64>);
+
+impl SlotSet {
+    pub(in crate::feed) fn insert(&mut self, slot: u32) {
+        let word = slot as usize / 64;
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
+        }
+        self.0[word] |= 1 << (slot % 64);
+    }
+
+    pub(in crate::feed) fn contains(&self, slot: u32) -> bool {
+        self.0.get(slot as usize / 64).is_some_and(|word| word & (1 << (slot % 64)) != 0)
+    }
+}
+
+/// The slots of a file, each once, as runs: a file that is read at once fills few.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Slots(Vec<Range<u32>>);
+
+impl Slots {
+    pub(super) fn push(&mut self, slot: u32) {
+        match self.0.last_mut() {
+            Some(run) if run.end == slot => run.end += 1,
+            // Freed slots are taken again from the last to the first.
+            Some(run) if run.start == slot + 1 => run.start = slot,
+            _ => self.0.push(slot..slot + 1),
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.0.iter().cloned().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Slots come from the free ones or the end, so each is pushed once; the order is any.
+        #[test]
+        fn runs_hold_what_was_pushed(
+            slots in Just((0..40).collect::<Vec<u32>>()).prop_shuffle(), count in 0usize..=40,
+        ) {
+            let slots = &slots[..count];
+            let mut runs = Slots::default();
+            slots.iter().for_each(|&slot| runs.push(slot));
+            let held: Vec<u32> = runs.iter().collect();
+            prop_assert_eq!(held.len(), slots.len());
+            prop_assert_eq!(
+                held.into_iter().collect::<BTreeSet<u32>>(),
+                slots.iter().copied().collect::<BTreeSet<u32>>()
+            );
+        }
+    }
+
+    #[test]
+    fn a_run_grows_at_both_ends() {
+        let mut up = Slots::default();
+        (7..2000).for_each(|slot| up.push(slot));
+        assert_eq!((up.0.len(), up.0[0].clone()), (1, 7..2000));
+        let mut down = Slots::default();
+        (7..2000).rev().for_each(|slot| down.push(slot));
+        assert_eq!((down.0.len(), down.0[0].clone()), (1, 7..2000));
+    }
+}
