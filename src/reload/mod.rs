@@ -19,6 +19,7 @@ pub mod protocol;
 pub mod read_zones;
 pub mod rebuild;
 pub mod scope;
+mod site_index;
 mod snapshots;
 pub mod watch;
 pub mod writers;

@@ -10,8 +10,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::HashTable;
-
 use super::driver;
 use super::hold;
 use super::loader::{Loader, Shrink, Taken};
@@ -19,6 +17,7 @@ use super::protocol::ZoneStatus;
 use super::read_zones::{Loaded, read_zones};
 use super::reconfigure::Refiling;
 use super::scope::{Closed, Scope};
+use super::site_index::SiteIndex;
 use super::snapshots::{About, Snapshots, ToSave};
 use super::unread::Unread;
 use super::watch::Watched;
@@ -29,7 +28,7 @@ use crate::explain::Draft;
 use crate::fault::{Fault, Severity};
 use crate::feed::{
     self, AskedRecord, Changed, Feed, FeedChange, FeedSettings, FilingStore, FoundRecord, Hint,
-    Moment, SiteKey,
+    Moment,
 };
 use crate::filing::decide::decide;
 use crate::filing::{Facts, Instant, Verdict};
@@ -120,7 +119,7 @@ pub struct Rebuild {
     pub(super) zones: ZoneSet,
     pub(super) gate: Arc<Gate>,
     /// The zones whose verdicts depend on a site domain's records.
-    by_site: HashTable<(SiteKey, ZoneId)>,
+    by_site: SiteIndex,
     /// When verdicts change by themselves. An entry may be out of date: it costs one look.
     due: BTreeSet<(u32, ZoneId)>,
     /// The zones have been loaded once; queries are answered when the filings are, too.
@@ -162,7 +161,7 @@ impl Rebuild {
             gate: Arc::new(Gate::new(settings.gate.clone())),
             snapshots: Snapshots::new(settings.snapshot.as_deref()),
             settings,
-            by_site: HashTable::new(),
+            by_site: SiteIndex::default(),
             due: BTreeSet::new(),
             has_zones: false,
             told_waiting: None,
@@ -255,16 +254,14 @@ impl Rebuild {
     }
 
     fn note_judged(&mut self, id: ZoneId, apex: &[u8], judged: Judged) {
-        note_sites(&mut self.by_site, id, &judged);
+        judged.sites.iter().for_each(|&site| self.by_site.insert(site, id));
         self.note_due(id, &judged);
         self.set_scopes(apex, judged);
     }
 
     fn forget_sites(&mut self, id: ZoneId, zone: &Zone, now: Instant) {
         for site in self.settings.rules.judge(zone, self.store(), now).sites {
-            if let Ok(pair) = self.by_site.find_entry(site.0, |&pair| pair == (site, id)) {
-                pair.remove();
-            }
+            self.by_site.remove(site, id);
         }
     }
 
@@ -372,12 +369,12 @@ impl Rebuild {
                 };
                 Ok(read_chunk(chunk)?.into_iter().map(judge).collect::<Vec<_>>())
             };
-            by_site.reserve(files.expected(), |(site, _)| site.0);
+            by_site.reserve(files.expected());
             saved.each(Kind::Zones, read, |_, judged| {
                 for (saved, judged) in judged {
                     files.note_saved(&saved)?;
                     let id = zones.insert(saved.zone.clone(), judged.column);
-                    note_sites(by_site, id, &judged);
+                    judged.sites.iter().for_each(|&site| by_site.insert(site, id));
                     note_due(due, id, &judged);
                     set_scopes(gate, saved.zone.apex(), judged);
                 }
@@ -393,7 +390,7 @@ impl Rebuild {
             // Perhaps half of it has been.
             self.files = ZoneFiles::new(&self.settings.zones, self.settings.settle);
             self.zones = ZoneSet::new();
-            self.by_site.clear();
+            self.by_site = SiteIndex::default();
             self.due.clear();
             self.gate = Arc::new(Gate::new(self.settings.gate.clone()));
         }
@@ -534,7 +531,7 @@ impl Rebuild {
         let would_close: Vec<String> = waiting
             .sites
             .iter()
-            .flat_map(|site| self.zones_of(*site))
+            .flat_map(|site| self.by_site.zones_of(*site))
             .filter_map(|id| self.zones.by_id(id))
             .filter(|entry| entry.column.own.is_open())
             .map(|entry| plain_text(entry.zone.apex()))
@@ -549,13 +546,6 @@ impl Rebuild {
         );
         let fault = |file| Fault::of_file(Severity::Error, file, problem.clone(), ACCEPT);
         waiting.files.iter().map(fault).collect()
-    }
-
-    fn zones_of(&self, site: SiteKey) -> impl Iterator<Item = ZoneId> {
-        self.by_site
-            .iter_hash(site.0)
-            .filter(move |(found, _)| *found == site)
-            .map(|&(_, zone)| zone)
     }
 }
 
@@ -615,7 +605,7 @@ impl Loader for Rebuild {
             Changed::All => self.judge_all(now, &mut taken),
             Changed::Domains(sites) => {
                 let ids: BTreeSet<ZoneId> =
-                    sites.iter().flat_map(|site| self.zones_of(*site)).collect();
+                    sites.iter().flat_map(|site| self.by_site.zones_of(*site)).collect();
                 self.judge_each(ids, now, &mut taken)
             }
         };
@@ -727,14 +717,6 @@ impl Loader for Rebuild {
         let snapshot = self.snapshots.due().filter(|_| self.is_serving());
         let of_state = verdicts.into_iter().chain(traces).map(|at| Instant(i64::from(at)));
         of_state.chain(journal).chain(snapshot).min()
-    }
-}
-
-fn note_sites(by_site: &mut HashTable<(SiteKey, ZoneId)>, id: ZoneId, judged: &Judged) {
-    for &site in &judged.sites {
-        if by_site.find(site.0, |&pair| pair == (site, id)).is_none() {
-            by_site.insert_unique(site.0, (site, id), |(site, _)| site.0);
-        }
     }
 }
 
