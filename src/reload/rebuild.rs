@@ -39,7 +39,7 @@ use crate::snapshot::Kind;
 use crate::state::verdicts::{Judged, Rules, plain_text};
 use crate::state::{Phase, Shared, State};
 use crate::wire::{Name, Rtype};
-use crate::zone::{AddressClass, Builder, Column, Zone, ZoneId, ZoneSet};
+use crate::zone::{AddressClass, Builder, Column, Filling, Zone, ZoneId, ZoneSet};
 
 /// Domains whose decisions may be logged at a time.
 const MAX_TRACES: usize = 8;
@@ -358,8 +358,7 @@ impl Rebuild {
         let restored = snapshots.read("zones", |saved| {
             let about: About = saved.json(Kind::About)?;
             self.files = ZoneFiles::restore(&self.settings.zones, self.settings.settle, saved)?;
-            self.zones = ZoneSet::with_key(about.key());
-            let Rebuild { settings, feed, no_filings, files, zones, by_site, due, gate, .. } = self;
+            let Rebuild { settings, feed, no_filings, files, by_site, due, gate, .. } = self;
             let store = feed.as_ref().map_or(&*no_filings, Feed::store);
             // The verdicts are taken on all cores, and noted here.
             let read = |chunk: &[u8]| {
@@ -370,16 +369,18 @@ impl Rebuild {
                 Ok(read_chunk(chunk)?.into_iter().map(judge).collect::<Vec<_>>())
             };
             by_site.reserve(files.expected());
+            let mut zones = Filling::new(about.key(), files.expected());
             saved.each(Kind::Zones, read, |_, judged| {
                 for (saved, judged) in judged {
                     files.note_saved(&saved)?;
-                    let id = zones.insert(saved.zone.clone(), judged.column);
+                    let id = zones.add(saved.zone.clone(), judged.column);
                     judged.sites.iter().for_each(|&site| by_site.insert(site, id));
                     note_due(due, id, &judged);
                     set_scopes(gate, saved.zone.apex(), judged);
                 }
                 Ok(())
             })?;
+            self.zones = zones.finish();
             if about.classes != self.settings.classes() {
                 self.classify_all();
             }

@@ -382,6 +382,51 @@ impl ZoneSet {
     }
 }
 
+/// A set that is filled with many zones at once: each is looked at once, and each shard laid out once.
+pub struct Filling {
+    set: ZoneSet,
+    shards: Vec<Vec<Entry>>,
+    /// Room for the name at hand.
+    name: HashedName,
+}
+
+impl Filling {
+    /// No zones yet, and room for so many; names are hashed under this key.
+    pub fn new(key: HashKey, expected: usize) -> Filling {
+        let shard = || Vec::with_capacity(expected / SHARDS);
+        let shards = std::iter::repeat_with(shard).take(SHARDS).collect();
+        Filling { set: ZoneSet::with_key(key), shards, name: HashedName::room() }
+    }
+
+    /// Adds a zone. No other may have the same apex.
+    pub fn add(&mut self, zone: Zone, column: Column) -> ZoneId {
+        let Filling { set, shards, name, .. } = self;
+        assert!(name.fill(zone.apex(), set.table.key), "an apex is a name");
+        let hash = name.full_hash();
+        set.len += 1;
+        *set.depths.entry(name.label_count()).or_default() += 1;
+        for labels in 0..name.label_count() {
+            *set.below.entry(name.hash(labels)).or_default() += 1;
+        }
+        shards[shard_of(hash)].push(Entry { zone, column, has_subzones: false, hash });
+        ZoneId(hash)
+    }
+
+    /// The set of all zones that were added.
+    pub fn finish(self) -> ZoneSet {
+        let Filling { mut set, shards, .. } = self;
+        let below = &set.below;
+        let lay_out = |mut entries: Vec<Entry>| {
+            for entry in &mut entries {
+                entry.has_subzones = below.contains_key(&entry.hash);
+            }
+            open_addressed(entries)
+        };
+        set.table.shards = shards.into_iter().map(lay_out).collect();
+        set
+    }
+}
+
 fn is_at(entry: &Entry, name: &HashedName) -> bool {
     entry.hash == name.full_hash() && entry.zone.apex() == name.as_wire()
 }
@@ -513,9 +558,11 @@ mod tests {
     const APEXES: [&str; 7] =
         [".", "example.", "a.example.", "b.a.example.", "c.b.a.example.", "b.example.", "other."];
 
+    fn verdict() -> impl Strategy<Value = Verdict> {
+        prop::sample::select(vec![Verdict::Open, Verdict::Blocked(Reason::NoFiling)])
+    }
+
     fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let verdict =
-            || prop::sample::select(vec![Verdict::Open, Verdict::Blocked(Reason::NoFiling)]);
         let step = prop_oneof![
             3 => (0..APEXES.len(), verdict()).prop_map(|(apex, verdict)| Step::Insert(apex, verdict)),
             2 => (0..APEXES.len()).prop_map(Step::Remove),
@@ -539,14 +586,23 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn the_set_is_what_was_put_into_it(steps in steps()) {
-            let mut set = ZoneSet::new();
-            let key = set.key();
+        fn the_set_is_what_was_put_into_it(
+            first in prop::collection::btree_map(0..APEXES.len(), verdict(), 0..APEXES.len()),
+            steps in steps(),
+        ) {
+            let key = HashKey::random();
+            let mut filling = Filling::new(key, first.len());
             let mut hosted: BTreeMap<Name, Verdict> = BTreeMap::new();
+            for (apex, verdict) in first {
+                let apex = name(APEXES[apex]);
+                filling.add(Builder::broken(&apex), Column::of(verdict));
+                hosted.insert(apex, verdict);
+            }
+            let mut set = filling.finish();
             let zone_name = |entry: &Entry| Name::from_wire(entry.zone.apex()).expect("an apex");
             // Whatever came before, nothing stays behind once all is taken out.
             let leave = (0..APEXES.len()).map(Step::Remove).chain([Step::Publish]);
-            for step in steps.into_iter().chain([Step::Publish]).chain(leave) {
+            for step in [Step::Publish].into_iter().chain(steps).chain([Step::Publish]).chain(leave) {
                 match step {
                     Step::Insert(apex, verdict) => {
                         let apex = name(APEXES[apex]);
