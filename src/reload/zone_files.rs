@@ -421,6 +421,10 @@ impl ZoneFiles {
         match fs::metadata(path) {
             Ok(found) => {
                 self.gone.remove(path);
+                let folder = if found.is_dir() { Some(path) } else { path.parent() };
+                if let Some(folder) = folder.filter(|folder| self.depth(folder) > MAX_DEPTH) {
+                    return self.tell_too_deep(folder, pass);
+                }
                 self.told.remove(path);
                 if found.is_dir() {
                     self.walk(path, pass);
@@ -457,13 +461,26 @@ impl ZoneFiles {
         }
     }
 
+    /// How many folders below the root a folder is.
+    fn depth(&self, folder: &Path) -> usize {
+        folder.strip_prefix(&self.root).map_or(0, |below| below.components().count())
+    }
+
+    /// Tells of the outermost folder that is not looked into, wherever below it something came.
+    fn tell_too_deep(&mut self, folder: &Path, pass: &mut Pass<'_>) {
+        let beyond = self.depth(folder).saturating_sub(MAX_DEPTH + 1);
+        if let Some(outermost) = folder.ancestors().nth(beyond) {
+            self.tell_once(outermost, "folders are nested too deep".to_owned(), pass);
+        }
+    }
+
     /// Sees every file below `top`.
     fn walk(&mut self, top: &Path, pass: &mut Pass<'_>) {
         if pass.walked.iter().any(|walked| top.starts_with(walked)) {
             return;
         }
         pass.walked.push(top.to_owned());
-        let mut open = vec![(top.to_owned(), 0)];
+        let mut open = vec![(top.to_owned(), self.depth(top))];
         let mut progress = Progress::new("zone files found", None);
         while let Some((folder, depth)) = open.pop() {
             if hold::is_held(&folder) {
@@ -520,8 +537,7 @@ impl ZoneFiles {
                     if depth < MAX_DEPTH {
                         open.push((entry.path(), depth + 1));
                     } else {
-                        let problem = "folders are nested too deep";
-                        self.tell_once(&entry.path(), problem.to_owned(), pass);
+                        self.tell_too_deep(&entry.path(), pass);
                     }
                     continue;
                 }

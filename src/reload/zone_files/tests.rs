@@ -117,6 +117,23 @@ fn zones_are_found_at_any_depth_and_told_once() {
     assert_eq!(zones.all(), Told::default());
 }
 
+/// Events name folders as they are made, one in the other.
+#[test]
+fn a_folder_that_is_too_deep_is_so_by_whichever_path_it_is_looked_at() {
+    let mut zones = Zones::with(&["a.zone"]);
+    let folder = |depth: usize| vec!["d"; depth].join("/");
+    let [least, most] = [folder(MAX_DEPTH), folder(MAX_DEPTH + 1)];
+    let [inside, beyond] = [format!("{least}/b.zone"), format!("{most}/c.zone")];
+    zones.write(&inside, "");
+    zones.write(&beyond, "");
+    assert_eq!(zones.paths(&[&beyond]).0, Told { faults: 1, ..Told::default() });
+    assert_eq!(zones.paths(&[&most]).0, Told::default(), "it was told");
+    assert_eq!(zones.paths(&[&folder(2)]).0, changed(&["b."]));
+    assert_eq!(zones.all(), Told::default());
+    assert_eq!(zones.serving("b."), zones.path(&inside));
+    assert_eq!(zones.files.len(), 2);
+}
+
 #[test]
 fn a_touched_file_is_told_and_its_neighbours_are_not() {
     let mut zones = Zones::with(&["a.zone", "b.zone", "sub/c.zone"]);
