@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use siphasher::sip::SipHasher24;
 
-use crate::wire::fixed::put;
+use crate::wire::fixed::{get, put};
 
 /// The secret that server cookies are made with; one for a whole fleet.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,12 +62,10 @@ impl CookieSecret {
         const MAX_AGE: u32 = 3_600;
         const MAX_AHEAD: u32 = 300;
         let Ok(&cookie) = <&[u8; 24]>::try_from(cookie) else { return false };
-        let [.., t0, t1, t2, t3, _, _, _, _, _, _, _, _] = cookie;
-        let made = u32::from_be_bytes([t0, t1, t2, t3]);
+        let made = u32::from_be_bytes(get(&cookie, 12));
         // Serial numbers (RFC 1982): the clock of a cookie goes round.
         let is_fresh = now.wrapping_sub(made) <= MAX_AGE || made.wrapping_sub(now) <= MAX_AHEAD;
-        let client_cookie: [u8; 8] = std::array::from_fn(|at| cookie[at]);
-        is_fresh && self.cookie(&client_cookie, client, made) == cookie
+        is_fresh && self.cookie(&get(&cookie, 0), client, made) == cookie
     }
 }
 

@@ -150,7 +150,14 @@ impl Default for AskedName {
 }
 
 impl AskedName {
-    /// Reads the name where a question has it, and begins to fetch what tells its zone.
+    /// The name that a query asks for.
+    pub fn of(state: &State, query: &[u8]) -> AskedName {
+        let mut asked = AskedName::default();
+        asked.read(state, query);
+        asked
+    }
+
+    /// Reads the name where a question has it, in place of the one before.
     pub fn read(&mut self, state: &State, query: &[u8]) {
         let question = query.get(HEADER_LEN..).unwrap_or_default();
         self.is_whole = self.name.fill(question, state.zones.key());
@@ -173,13 +180,11 @@ impl AskedName {
 
 /// Answers one query, as [`answer_asked`].
 pub fn answer(state: &State, context: &Context, query: &[u8], out: &mut [u8]) -> Outcome {
-    let mut asked = AskedName::default();
-    asked.read(state, query);
-    answer_asked(state, context, query, &asked, out)
+    answer_asked(state, context, query, &AskedName::of(state, query), out)
 }
 
-/// Answers one query, whose name was read by `asked`. `out` holds at least [`MAX_UDP_REPLY`] bytes over UDP and [`MAX_MESSAGE`]
-/// over a stream. Allocates nothing on the way of an ordinary answer.
+/// Answers one query, whose name has been read. `out` holds at least [`MAX_UDP_REPLY`] bytes over
+/// UDP and [`MAX_MESSAGE`] over a stream. Allocates nothing on the way of an ordinary answer.
 pub fn answer_asked(
     state: &State,
     context: &Context,

@@ -43,8 +43,7 @@ pub(super) fn answer_guarded(
     query: &[u8],
     out: &mut [u8],
 ) -> Outcome {
-    let mut asked = AskedName::default();
-    asked.read(state, query);
+    let asked = AskedName::of(state, query);
     answer_asked_guarded(state, context, query, &asked, out)
 }
 

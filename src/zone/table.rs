@@ -118,13 +118,7 @@ impl ZoneTable {
         let mut parent = None;
         // From the root down: upper levels are few, and so in the cache; most names need one
         // look at a cold slot, that of their own zone.
-        let mut depths = self.depths;
-        while depths != 0 {
-            let labels = depths.trailing_zeros() as usize;
-            if labels > name.label_count() {
-                break;
-            }
-            depths &= depths - 1;
+        for labels in self.levels(name) {
             if let Some(entry) = self.entry(name.hash(labels), name.suffix(labels)) {
                 parent = found.replace(entry);
                 if !entry.has_subzones {
@@ -138,13 +132,7 @@ impl ZoneTable {
     /// Begins to fetch the slots in which [`Self::find`] will look.
     #[inline]
     pub fn fetch_slot(&self, name: &HashedName) {
-        let mut depths = self.depths;
-        while depths != 0 {
-            let labels = depths.trailing_zeros() as usize;
-            if labels > name.label_count() {
-                break;
-            }
-            depths &= depths - 1;
+        for labels in self.levels(name) {
             let hash = name.hash(labels);
             let shard = &self.shards[shard_of(hash)];
             prefetch(&raw const shard[place_of(hash, shard.len())]);
@@ -154,14 +142,9 @@ impl ZoneTable {
     /// Begins to fetch the zones at which [`Self::find`] will look.
     #[inline]
     pub fn fetch_zone(&self, name: &HashedName) {
-        let mut depths = self.depths;
-        while depths != 0 {
-            let labels = depths.trailing_zeros() as usize;
-            if labels > name.label_count() {
-                break;
-            }
-            depths &= depths - 1;
-            if let Some(entry) = self.entry_of_hash(name.hash(labels)) {
+        for labels in self.levels(name) {
+            // By its hash alone: the apex stands in the zone, which is what is yet to come.
+            if let Some(entry) = self.slot(name.hash(labels), |_| true) {
                 entry.zone.prefetch();
                 // As in `find`: nothing further down is looked at.
                 if !entry.has_subzones {
@@ -182,26 +165,33 @@ impl ZoneTable {
         self.shards.iter().flat_map(|shard| shard.iter().flatten())
     }
 
+    /// The numbers of labels, ascending, of the name's suffixes at which zones may be hosted.
     #[inline]
-    fn entry_of_hash(&self, hash: u64) -> Option<&Entry> {
-        let shard = &self.shards[shard_of(hash)];
-        let mut place = place_of(hash, shard.len());
-        loop {
-            let entry = shard[place].as_ref()?;
-            if entry.hash == hash {
-                return Some(entry);
-            }
-            place = next(place, shard.len());
-        }
+    fn levels(&self, name: &HashedName) -> impl Iterator<Item = usize> + use<> {
+        let (mut depths, most) = (self.depths, name.label_count());
+        std::iter::from_fn(move || {
+            // Without any left it is 128, more than a name has.
+            let labels = depths.trailing_zeros() as usize;
+            (labels <= most).then(|| {
+                depths &= depths - 1;
+                labels
+            })
+        })
     }
 
     #[inline]
     fn entry(&self, hash: u64, apex: &[u8]) -> Option<&Entry> {
+        self.slot(hash, |entry| entry.zone.apex() == apex)
+    }
+
+    /// The entry with that hash of which `is_it` holds.
+    #[inline]
+    fn slot(&self, hash: u64, is_it: impl Fn(&Entry) -> bool) -> Option<&Entry> {
         let shard = &self.shards[shard_of(hash)];
         let mut place = place_of(hash, shard.len());
         loop {
             let entry = shard[place].as_ref()?;
-            if entry.hash == hash && entry.zone.apex() == apex {
+            if entry.hash == hash && is_it(entry) {
                 return Some(entry);
             }
             place = next(place, shard.len());
