@@ -4,7 +4,7 @@ mod common;
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write as _};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use common::{PATIENCE, Ran, Record, Rr, Site, append, program, replace, zone_text};
 use serde_json::Value;
@@ -17,9 +17,9 @@ fn explained(site: &Site, args: &[&str]) -> (i32, Value) {
     (ran.code, json)
 }
 
-/// Runs `beiand explain` with that on its standard input.
-fn fed(site: &Site, args: &[&str], input: &[u8]) -> Ran {
-    let mut child = Command::new(program())
+/// Starts `beiand explain`, its standard streams in our hands.
+fn started(site: &Site, args: &[&str]) -> Child {
+    Command::new(program())
         .arg("explain")
         .args(args)
         .arg("--config")
@@ -28,7 +28,12 @@ fn fed(site: &Site, args: &[&str], input: &[u8]) -> Ran {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("beiand starts");
+        .expect("beiand starts")
+}
+
+/// Runs `beiand explain` with that on its standard input.
+fn fed(site: &Site, args: &[&str], input: &[u8]) -> Ran {
+    let mut child = started(site, args);
     let mut stdin = child.stdin.take().expect("stdin was piped");
     let input = input.to_vec();
     let feeding = std::thread::spawn(move || stdin.write_all(&input));
@@ -387,14 +392,7 @@ fn lines_that_are_no_names_are_reported_and_the_rest_goes_on() {
 fn each_answer_comes_before_the_next_name_is_asked_and_a_reader_may_go() {
     let site = Site::new();
     site.plain_zone("open.example").records(&[Record::open("open.example")]);
-    let mut child = Command::new(program())
-        .args(["explain", "-", "--json", "--config"])
-        .arg(site.write_config())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("beiand starts");
+    let mut child = started(&site, &["-", "--json"]);
     let mut stdin = child.stdin.take().expect("stdin was piped");
     let stdout = BufReader::new(child.stdout.take().expect("stdout was piped"));
     let (told, answers) = std::sync::mpsc::channel();
