@@ -578,6 +578,25 @@ fn a_rename_over_is_taken_at_once() {
     assert_eq!(change.look_again, None);
 }
 
+/// It stands in a side table, since few records have an application.
+#[test]
+fn a_record_of_which_only_the_instant_of_its_application_changes_is_another() {
+    let line = |at: &str| {
+        format!(
+            "{{\"domain\":\"a.com\",\"status\":\"none\",\"application\":\"first\",\
+             \"application_status\":\"draft\",\"application_at\":\"{at}\"}}\n"
+        )
+    };
+    let mut world = World::with(&[("a.ndjson", &line("2026-01-02T03:04:05Z"))]);
+    let before = world.facts("a.com");
+    world.replace("a.ndjson", &line("2026-01-02T03:04:06Z"));
+    assert_eq!(world.refresh().changed, domains(&["a.com"]));
+    let instant = |facts: &[Facts]| facts[0].application.and_then(|application| application.at);
+    let [before, after] = [&before, &world.facts("a.com")].map(|facts| instant(facts));
+    assert_eq!(after.map(|at| at.0), before.map(|at| at.0 + 1));
+    assert!(before.is_some());
+}
+
 #[test]
 fn a_file_made_anew_is_taken_when_it_is_whole() {
     let mut world = World::with(&[("a.csv", &format!("{HEADER}{}", rows(0..5)))]);
