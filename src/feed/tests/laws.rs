@@ -1,0 +1,231 @@
+//! Large files, any bytes, and the law: however a folder came to be, its records are those of a fresh
+//! reading.
+
+use super::*;
+
+#[test]
+fn a_file_of_many_portions_is_read_like_a_small_one() {
+    let count = 60_000;
+    let mut text = HEADER.to_owned();
+    for number in 0..count {
+        text.push_str(&row(&format!("d{number}.cn"), number));
+    }
+    assert!(text.len() > 5 << 20, "more than is read in one thread");
+    let mut world = World::with(&[("a.csv", &text)]);
+    assert_eq!(world.opened.stats.records, count as usize);
+    for line in [2, 30_000, 60_001] {
+        let shown = world.feed.find_records(&format!("d{}.cn", line - 2));
+        assert_eq!(shown[0].line, line);
+        assert_eq!(shown[0].read_texts()[&Field::Domain], format!("d{}.cn", line - 2));
+    }
+    world.append("a.csv", &row("new.cn", 1));
+    assert_eq!(world.refresh().changed, domains(&["new.cn"]));
+    assert_eq!(world.feed.find_records("new.cn")[0].line, 60_002);
+
+    // The same key on many lines: the last one wins, whichever thread reads it.
+    let many: String = (0..60_000)
+        .map(|n| row("same.cn", 1).replace(",no\n", if n == 59_999 { ",yes\n" } else { ",no\n" }))
+        .collect();
+    world.replace("a.csv", &format!("{HEADER}{many}"));
+    world.refresh_with(&[], Shrink::Accept);
+    assert_eq!(world.feed.store().len(), 1);
+    assert!(world.facts("same.cn")[0].restricted);
+    assert_eq!(world.feed.find_records("same.cn")[0].line, 60_001);
+}
+
+#[test]
+fn a_crowd_under_one_site_domain_is_told() {
+    let text: String = (0..4100).map(|n| row(&format!("d{n}.a.cn"), n)).collect();
+    let world = World::with(&[("a.csv", &format!("{HEADER}{text}"))]);
+    assert_eq!(world.opened.stats.records, 4096);
+    let told = errors(&world.opened.faults);
+    assert!(told[0].contains("4 records not taken in"), "{told:?}");
+}
+
+proptest! {
+    /// Whatever stands in a file, it is read or told, and never stops the feed.
+    #[test]
+    fn any_bytes_can_be_read(
+        bytes in prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..200),
+            "([{}\\[\\]\",:\\\\ \n\r]|domain|code|200|list|a\\.cn|null|人){0,40}"
+                .prop_map(String::into_bytes),
+        ],
+    ) {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["a.csv", "b.csv", "c.ndjson", "d.json"] {
+            let header = if name == "b.csv" { HEADER.as_bytes() } else { b"" };
+            fs::write(folder.path().join(name), [header, &bytes[..]].concat()).expect("written");
+        }
+        let (feed, change) = Feed::open(settings(folder.path()), later(Moment::now()));
+        prop_assert_eq!(change.look_again, None);
+        prop_assert_eq!(feed.store().len(), change.stats.records);
+        let _ = change.faults.iter().map(Fault::to_string).collect::<Vec<_>>();
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Edit {
+    Append(usize, Vec<u8>),
+    Rewrite(usize, Vec<u8>),
+    RenameOver(usize, Vec<u8>),
+    Remove(usize),
+    Move(usize, usize),
+    Touch(usize),
+}
+
+const FILES: [&str; 5] = ["a.csv", "b.ndjson", "sub/c.csv", "d.csv", "q.json"];
+
+/// One of a few records, so that keys meet across files.
+fn line_of(file: &str, which: u8) -> String {
+    let domain = ["a.cn", "b.cn", "x.b.cn", "c.cn"][usize::from(which & 3)];
+    let number = u32::from(which >> 2 & 3);
+    let restricted = which >> 4 & 1 == 1;
+    let cancels = which >> 5 & 7 == 7;
+    let moves = which >> 5 & 7 == 6;
+    let status = if cancels { "cancelled" } else { "in-force" };
+    let site_number = if cancels { String::new() } else { format!("京ICP备{number:08}号-1") };
+    if file.ends_with("csv") {
+        let restricted = if restricted { "yes" } else { "no" };
+        format!(
+            "{domain},京ICP备{number:08}号,{site_number},{status},2024-01-01T00:00:00+08:00,\
+             hoster,,{restricted}\n"
+        )
+    } else {
+        let moved_at = if restricted { "2024-02-01T00:00:00Z" } else { "" };
+        let application = if moves {
+            format!(
+                ",\"application\":\"change-domain\",\"application_status\":\"draft\",\
+                 \"application_at\":\"{moved_at}\",\"new_domain\":\"n.cn\""
+            )
+        } else {
+            String::new()
+        };
+        format!(
+            "{{\"domain\":\"{domain}\",\"subject_number\":\"京ICP备{number:08}号\",\
+             \"site_number\":\"{site_number}\",\"status\":\"{status}\",\"provider\":\"hoster\",\
+             \"approved_at\":\"2024-01-01T00:00:00+08:00\",\"restricted\":{restricted}{application}}}\n"
+        )
+    }
+}
+
+fn text_of(file: &str, lines: &[u8]) -> String {
+    if file.ends_with(".json") {
+        let one = |which: &u8| {
+            format!(
+                "{{\"domain\":\"q{}.cn\",\"mainLicence\":\"京ICP备{which:08}号\",\
+                 \"serviceLicence\":\"京ICP备{which:08}号-1\"}}",
+                which & 3
+            )
+        };
+        let list: Vec<String> = lines.iter().map(one).collect();
+        return format!("{{\"code\":200,\"params\":{{\"list\":[{}]}}}}", list.join(","));
+    }
+    let header = if file.ends_with("csv") { HEADER } else { "" };
+    let lines: String = lines.iter().map(|&which| line_of(file, which)).collect();
+    format!("{header}{lines}")
+}
+
+fn edits() -> impl Strategy<Value = Vec<(Edit, bool)>> {
+    let file = 0..FILES.len();
+    let lines = || proptest::collection::vec(any::<u8>(), 0..6);
+    let edit = prop_oneof![
+        3 => (file.clone(), lines()).prop_map(|(file, lines)| Edit::Append(file, lines)),
+        2 => (file.clone(), lines()).prop_map(|(file, lines)| Edit::Rewrite(file, lines)),
+        2 => (file.clone(), lines()).prop_map(|(file, lines)| Edit::RenameOver(file, lines)),
+        1 => file.clone().prop_map(Edit::Remove),
+        1 => (file.clone(), file.clone()).prop_map(|(from, to)| Edit::Move(from, to)),
+        1 => file.prop_map(Edit::Touch),
+    ];
+    proptest::collection::vec((edit, any::<bool>()), 1..20)
+}
+
+fn carry_out(world: &World, edit: &Edit) {
+    match edit {
+        Edit::Append(file, lines) => {
+            let name = FILES[*file];
+            let lines: String = lines.iter().map(|&which| line_of(name, which)).collect();
+            if world.path(name).exists() && !name.ends_with(".json") {
+                world.append(name, &lines);
+            }
+        }
+        Edit::Rewrite(file, lines) => world.write(FILES[*file], &text_of(FILES[*file], lines)),
+        Edit::RenameOver(file, lines) => {
+            fs::create_dir_all(world.path("sub")).expect("made");
+            world.replace(FILES[*file], &text_of(FILES[*file], lines));
+        }
+        Edit::Remove(file) => drop(fs::remove_file(world.path(FILES[*file]))),
+        Edit::Move(from, to) => {
+            let same_format =
+                Path::new(FILES[*from]).extension() == Path::new(FILES[*to]).extension();
+            if same_format {
+                fs::create_dir_all(world.path("sub")).expect("made");
+                drop(fs::rename(world.path(FILES[*from]), world.path(FILES[*to])));
+            }
+        }
+        Edit::Touch(file) => {
+            if let Ok(file) = File::options().append(true).open(world.path(FILES[*file])) {
+                file.set_modified(world.now.wall - SETTLE - SETTLE / 2).expect("dated");
+            }
+        }
+    }
+}
+
+const SITES: [&str; 8] = ["a.cn", "b.cn", "c.cn", "n.cn", "q0.cn", "q1.cn", "q2.cn", "q3.cn"];
+
+fn facts_by_site(store: &FilingStore) -> Vec<Vec<Facts>> {
+    let sorted = |site: &str| {
+        let mut facts: Vec<Facts> =
+            store.records_of(SiteKey::of(site)).map(|record| record.facts).collect();
+        facts.sort_by_key(|facts| facts.key);
+        facts
+    };
+    SITES.iter().map(|site| sorted(site)).collect()
+}
+
+fn everything(feed: &Feed) -> (usize, Vec<String>) {
+    let mut all = Vec::new();
+    for site in SITES {
+        for shown in feed.find_records(site) {
+            all.push(format!("{site} {shown:?} {:?}", shown.read_texts()));
+        }
+    }
+    all.sort();
+    (feed.store().len(), all)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    #[test]
+    fn the_store_is_that_of_a_fresh_reading(edits in edits()) {
+        let mut world = World::with(&[]);
+        world.now = later(Moment::now());
+        for (edit, refreshes) in &edits {
+            carry_out(&world, edit);
+            if !refreshes {
+                continue;
+            }
+            let before = facts_by_site(&world.feed.store);
+            let change = world.refresh_with(&[], Shrink::Accept);
+            prop_assert_eq!(change.look_again, None);
+            let (fresh, _) = Feed::open(settings(world.folder.path()), world.now);
+            prop_assert_eq!(everything(&world.feed), everything(&fresh));
+            let (saved, pages) = world.feed.store.to_save();
+            let restored = FilingStore::restore(saved, pages).expect("a whole store");
+            for store in [&world.feed.store, &restored] {
+                store.assert_hangs_together();
+            }
+            prop_assert_eq!(facts_by_site(&restored), facts_by_site(&world.feed.store));
+            let told = match change.changed {
+                Changed::None => Vec::new(),
+                Changed::Domains(sites) => sites,
+                Changed::All => SITES.map(SiteKey::of).to_vec(),
+            };
+            for (site, (before, after)) in
+                SITES.iter().zip(before.iter().zip(facts_by_site(&world.feed.store)))
+            {
+                prop_assert!(*before == after || told.contains(&SiteKey::of(site)), "{}", site);
+            }
+        }
+    }
+}
