@@ -4,6 +4,9 @@
 //! Owns which zone a changed filing touches, and when a verdict changes by itself. What a verdict
 //! is, is [`crate::state::verdicts`]' business; when to look, the driver's.
 
+mod judge;
+mod restore;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -18,11 +21,11 @@ use super::read_zones::{Loaded, read_zones};
 use super::reconfigure::Refiling;
 use super::scope::{Closed, Scope};
 use super::site_index::SiteIndex;
-use super::snapshots::{About, Snapshots, ToSave};
+use super::snapshots::Snapshots;
 use super::unread::Unread;
 use super::watch::Watched;
 use super::writers::Writers;
-use super::zone_files::{SavedZone, ZoneFile, ZoneFiles, read_chunk};
+use super::zone_files::{ZoneFile, ZoneFiles};
 use crate::answer::{Identity, Trace};
 use crate::explain::Draft;
 use crate::fault::{Fault, Severity};
@@ -31,15 +34,14 @@ use crate::feed::{
     Moment,
 };
 use crate::filing::decide::decide;
-use crate::filing::{Facts, Instant, Verdict};
+use crate::filing::{Facts, Instant};
 use crate::gate::{Gate, GateSettings};
 use crate::journal::{self, Cause, Journal};
 use crate::region::Regions;
-use crate::snapshot::Kind;
-use crate::state::verdicts::{Judged, Rules, plain_text};
+use crate::state::verdicts::{Rules, plain_text};
 use crate::state::{Phase, Shared, State};
 use crate::wire::{Name, Rtype};
-use crate::zone::{AddressClass, Builder, Column, Filling, Zone, ZoneId, ZoneSet};
+use crate::zone::{AddressClass, Builder, Column, Zone, ZoneId, ZoneSet};
 
 /// Domains whose decisions may be logged at a time.
 const MAX_TRACES: usize = 8;
@@ -202,97 +204,6 @@ impl Rebuild {
         self.feed.as_ref().map_or(&self.no_filings, Feed::store)
     }
 
-    /// Puts a zone in service with its verdicts.
-    fn put_zone(&mut self, zone: Zone, now: Instant, taken: &mut Taken) {
-        self.snapshots.note_change();
-        let judged = self.settings.rules.judge(&zone, self.store(), now);
-        let before = Name::from_wire(zone.apex()).and_then(|apex| self.zones.get(&apex).cloned());
-        if let Some(before) = &before {
-            self.forget_sites(before.id(), &before.zone, now);
-            self.tell_verdict(before.zone.apex(), &before.column, &judged.column, taken);
-        }
-        let before = before.as_ref().map(|before| (&before.zone, &before.column));
-        self.note_change(before, Some((&zone, &judged)), now);
-        let id = self.zones.insert(zone.clone(), judged.column);
-        self.note_judged(id, zone.apex(), judged);
-    }
-
-    /// Takes the verdicts of a zone anew. True where one changed.
-    fn judge_zone(&mut self, id: ZoneId, now: Instant, taken: &mut Taken) -> bool {
-        let Some(entry) = self.zones.by_id(id) else { return false };
-        let (zone, before) = (entry.zone.clone(), entry.column);
-        let judged = self.settings.rules.judge(&zone, self.store(), now);
-        if before == judged.column && judged.scopes == self.gate.scopes(zone.apex()) {
-            self.note_due(id, &judged);
-            return false;
-        }
-        self.tell_verdict(zone.apex(), &before, &judged.column, taken);
-        self.note_change(Some((&zone, &before)), Some((&zone, &judged)), now);
-        self.zones.set_column(id, judged.column);
-        // A zone that was exempt till now depends on no filing yet.
-        self.note_judged(id, zone.apex(), judged);
-        true
-    }
-
-    pub(super) fn judge_all(&mut self, now: Instant, taken: &mut Taken) -> bool {
-        let ids: Vec<ZoneId> = self.zones.iter().map(|entry| entry.id()).collect();
-        self.judge_each(ids, now, taken)
-    }
-
-    /// True where any verdict changed.
-    fn judge_each(
-        &mut self,
-        ids: impl IntoIterator<Item = ZoneId>,
-        now: Instant,
-        taken: &mut Taken,
-    ) -> bool {
-        let mut is_changed = false;
-        for id in ids {
-            is_changed |= self.judge_zone(id, now, taken);
-        }
-        is_changed
-    }
-
-    fn note_judged(&mut self, id: ZoneId, apex: &[u8], judged: Judged) {
-        judged.sites.iter().for_each(|&site| self.by_site.insert(site, id));
-        self.note_due(id, &judged);
-        self.set_scopes(apex, judged);
-    }
-
-    fn forget_sites(&mut self, id: ZoneId, zone: &Zone, now: Instant) {
-        for site in self.settings.rules.judge(zone, self.store(), now).sites {
-            self.by_site.remove(site, id);
-        }
-    }
-
-    fn note_due(&mut self, id: ZoneId, judged: &Judged) {
-        note_due(&mut self.due, id, judged);
-    }
-
-    fn set_scopes(&mut self, apex: &[u8], judged: Judged) {
-        set_scopes(&mut self.gate, apex, judged);
-    }
-
-    fn tell_verdict(&self, apex: &[u8], before: &Column, after: &Column, taken: &mut Taken) {
-        if before.own == after.own || !self.is_serving() {
-            return;
-        }
-        let domain = plain_text(apex);
-        let (was, now) = (before.own.code(), after.own.code());
-        match (before.own.is_open(), after.own) {
-            (false, Verdict::Blocked(_)) => tracing::info!(domain, was, now, "reason changed"),
-            (true, Verdict::Blocked(_)) => {
-                taken.closed += 1;
-                tracing::info!(domain, was, reason = now, "domain closed");
-            }
-            (false, _) => {
-                taken.opened += 1;
-                tracing::info!(domain, was, reason = now, "domain opened");
-            }
-            (true, _) => {}
-        }
-    }
-
     pub(super) fn take_zones(&mut self, changed: &[ZoneFile], now: Instant, taken: &mut Taken) {
         let classify = self.settings.classifier();
         let root = self.settings.zones.clone();
@@ -349,65 +260,6 @@ impl Rebuild {
                 }
             }
         }
-    }
-
-    /// Takes the zones of the snapshot into service, if there is one, as they were when it was
-    /// written. The scan that follows finds what has changed since.
-    fn restore_zones(&mut self, now: Instant) {
-        let mut snapshots = std::mem::take(&mut self.snapshots);
-        let restored = snapshots.read("zones", |saved| {
-            let about: About = saved.json(Kind::About)?;
-            self.files = ZoneFiles::restore(&self.settings.zones, self.settings.settle, saved)?;
-            let Rebuild { settings, feed, no_filings, files, by_site, due, gate, .. } = self;
-            let store = feed.as_ref().map_or(&*no_filings, Feed::store);
-            // The verdicts are taken on all cores, and noted here.
-            let read = |chunk: &[u8]| {
-                let judge = |saved: SavedZone| {
-                    let judged = settings.rules.judge(&saved.zone, store, now);
-                    (saved, judged)
-                };
-                Ok(read_chunk(chunk)?.into_iter().map(judge).collect::<Vec<_>>())
-            };
-            by_site.reserve(files.expected());
-            let mut zones = Filling::new(about.key(), files.expected());
-            saved.each(Kind::Zones, read, |_, judged| {
-                for (saved, judged) in judged {
-                    files.note_saved(&saved)?;
-                    let id = zones.add(saved.zone.clone(), judged.column);
-                    judged.sites.iter().for_each(|&site| by_site.insert(site, id));
-                    note_due(due, id, &judged);
-                    set_scopes(gate, saved.zone.apex(), judged);
-                }
-                Ok(())
-            })?;
-            self.zones = zones.finish();
-            if about.classes != self.settings.classes() {
-                self.classify_all();
-            }
-            Ok(())
-        });
-        self.snapshots = snapshots;
-        if restored.is_none() {
-            // Perhaps half of it has been.
-            self.files = ZoneFiles::new(&self.settings.zones, self.settings.settle);
-            self.zones = ZoneSet::new();
-            self.by_site = SiteIndex::default();
-            self.due.clear();
-            self.gate = Arc::new(Gate::new(self.settings.gate.clone()));
-        }
-        self.files.meet(self.writers.clone());
-    }
-
-    fn write_snapshot(&mut self, now: Instant) {
-        let Rebuild { feed, files, zones, settings, refused, snapshots, .. } = self;
-        snapshots.write(now, || {
-            Some(ToSave {
-                about: About::new(zones.key(), settings.classes()),
-                feed: feed.as_ref()?.to_save(),
-                files: files.to_save(refused.keys()),
-                zones: zones.publish(),
-            })
-        });
     }
 
     pub(super) fn remove_zone(&mut self, origin: &Name, now: Instant, taken: &mut Taken) {
@@ -718,19 +570,6 @@ impl Loader for Rebuild {
         let snapshot = self.snapshots.due().filter(|_| self.is_serving());
         let of_state = verdicts.into_iter().chain(traces).map(|at| Instant(i64::from(at)));
         of_state.chain(journal).chain(snapshot).min()
-    }
-}
-
-fn note_due(due: &mut BTreeSet<(u32, ZoneId)>, id: ZoneId, judged: &Judged) {
-    let columns = judged.scopes.iter().map(|scope| &scope.column).chain([&judged.column]);
-    for column in columns.filter(|column| column.next_change != 0) {
-        due.insert((column.next_change, id));
-    }
-}
-
-fn set_scopes(gate: &mut Arc<Gate>, apex: &[u8], judged: Judged) {
-    if judged.scopes != gate.scopes(apex) {
-        Arc::make_mut(gate).set_scopes(apex, judged.scopes);
     }
 }
 

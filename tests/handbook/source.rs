@@ -54,10 +54,12 @@ fn collect(folder: &Path, found: &mut BTreeMap<String, String>) {
         let shown = path.display().to_string();
         let is_test = ["tests", "tests.rs"].contains(&&*name.to_string_lossy())
             || shown.ends_with("_test.rs");
+        if is_test {
+            continue;
+        }
         if root.join(&path).is_dir() {
             collect(&path, found);
         } else if shown.ends_with(".rs")
-            && !is_test
             && !WITHOUT_MESSAGES.iter().any(|prefix| shown.starts_with(prefix))
         {
             let text = fs::read_to_string(root.join(&path)).expect("a source file");
