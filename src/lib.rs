@@ -11,8 +11,9 @@
 //! | 4 | [`gate`] |
 //! | 5 | [`answer`], [`journal`] |
 //! | 6 | [`state`], [`explain`] |
-//! | 7 | [`reload`], [`serve`], [`notice`] |
-//! | 8 | [`config`], [`cli`] |
+//! | 7 | [`reload`], [`serve`] |
+//! | 8 | [`notice`] |
+//! | 9 | [`monitor`], [`config`], [`cli`] |
 //!
 //! `ARCHITECTURE.md` is the map: the way of a packet, the way of a changed file, the invariants.
 
