@@ -13,7 +13,8 @@
 //! | 6 | [`state`], [`explain`] |
 //! | 7 | [`reload`], [`serve`] |
 //! | 8 | [`notice`] |
-//! | 9 | [`monitor`], [`config`], [`cli`] |
+//! | 9 | [`monitor`] |
+//! | 10 | [`config`], [`cli`] |
 //!
 //! `ARCHITECTURE.md` is the map: the way of a packet, the way of a changed file, the invariants.
 
