@@ -1,8 +1,10 @@
 //! Work on all cores whose results one thread takes in, as they come and with no more than a few
 //! waiting: what is being loaded is not held twice.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::sync_channel;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Does `work` for every number below `count`, on all cores, each with a `tool` of its own, and hands
 /// the results to `take` on this thread, in no particular order. A panic in `work` goes on here.
@@ -12,37 +14,140 @@ pub fn each<Tool, Result: Send>(
     work: impl Fn(&mut Tool, usize) -> Result + Sync,
     mut take: impl FnMut(usize, Result),
 ) {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(count);
-    if threads <= 1 {
-        let mut tool = tool();
-        return (0..count).for_each(|index| take(index, work(&mut tool, index)));
+    if count == 1 {
+        return take(0, work(&mut tool(), 0));
     }
-    let next = AtomicUsize::new(0);
+    until_done(
+        (0..count).rev().collect(),
+        tool,
+        |tool, index, _| (index, work(tool, index)),
+        |(index, result), _| take(index, result),
+    );
+}
+
+/// The same for jobs of which there may be more: both `work` and `take` may add some. The last that
+/// was added is done next.
+pub fn until_done<Tool, Job: Send, Result: Send>(
+    first: Vec<Job>,
+    tool: impl Fn() -> Tool + Sync,
+    work: impl Fn(&mut Tool, Job, &Jobs<Job>) -> Result + Sync,
+    mut take: impl FnMut(Result, &Jobs<Job>),
+) {
+    let jobs = Jobs::of(first);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    if threads <= 1 || jobs.lock().waiting.is_empty() {
+        let mut tool = tool();
+        while let Some(job) = jobs.next() {
+            take(work(&mut tool, job, &jobs), &jobs);
+            jobs.note_taken();
+        }
+        return;
+    }
     let (sender, receiver) = sync_channel(2 * threads);
-    std::thread::scope(|scope| {
+    let panicked = std::thread::scope(|scope| {
+        // A panic in `take`, too, ends the workers.
+        let _closing = Closing(&jobs);
         // Moved in, so that the results end with the last worker, and the workers with `take`.
         let receiver = receiver;
-        let (next, tool, work) = (&next, &tool, &work);
-        let workers: Vec<_> = std::iter::repeat_n(sender, threads)
-            .map(|sender| {
-                scope.spawn(move || {
-                    let mut tool = tool();
-                    loop {
-                        let index = next.fetch_add(1, Ordering::Relaxed);
-                        if index >= count || sender.send((index, work(&mut tool, index))).is_err() {
-                            return;
-                        }
-                    }
-                })
-            })
-            .collect();
-        receiver.iter().for_each(|(index, result)| take(index, result));
-        for worker in workers {
-            if let Err(panic) = worker.join() {
-                std::panic::resume_unwind(panic);
+        let (jobs, tool, work) = (&jobs, &tool, &work);
+        let do_all = move |sender: SyncSender<std::result::Result<Result, Panic>>| {
+            let mut tool = tool();
+            while let Some(job) = jobs.next() {
+                let result = catch_unwind(AssertUnwindSafe(|| work(&mut tool, job, jobs)));
+                let is_over = result.is_err();
+                if sender.send(result).is_err() || is_over {
+                    return;
+                }
             }
+        };
+        for sender in std::iter::repeat_n(sender, threads) {
+            scope.spawn(move || do_all(sender));
         }
+        for result in receiver {
+            match result {
+                Ok(result) => take(result, jobs),
+                Err(panic) => return Some(panic),
+            }
+            jobs.note_taken();
+        }
+        None
     });
+    if let Some(panic) = panicked {
+        resume_unwind(panic);
+    }
+}
+
+type Panic = Box<dyn Any + Send>;
+
+/// What is left to be done.
+#[derive(Debug)]
+pub struct Jobs<Job> {
+    state: Mutex<State<Job>>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State<Job> {
+    waiting: Vec<Job>,
+    /// Those that wait, and those that are being done or whose result is being taken.
+    open: usize,
+}
+
+impl<Job> Jobs<Job> {
+    fn of(waiting: Vec<Job>) -> Jobs<Job> {
+        let open = waiting.len();
+        Jobs { state: Mutex::new(State { waiting, open }), changed: Condvar::new() }
+    }
+
+    /// One more.
+    pub fn add(&self, job: Job) {
+        let mut state = self.lock();
+        state.waiting.push(job);
+        state.open += 1;
+        self.changed.notify_one();
+    }
+
+    /// Waits for one; `None` where there will be no more.
+    fn next(&self) -> Option<Job> {
+        let mut state = self.lock();
+        loop {
+            if let Some(job) = state.waiting.pop() {
+                return Some(job);
+            }
+            if state.open == 0 {
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn note_taken(&self) {
+        let mut state = self.lock();
+        state.open -= 1;
+        if state.open == 0 {
+            self.changed.notify_all();
+        }
+    }
+
+    fn close(&self) {
+        let mut state = self.lock();
+        state.waiting.clear();
+        state.open = 0;
+        self.changed.notify_all();
+    }
+
+    /// Nothing panics while it is locked.
+    fn lock(&self) -> MutexGuard<'_, State<Job>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Closing<'a, Job>(&'a Jobs<Job>);
+
+impl<Job> Drop for Closing<'_, Job> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 #[cfg(test)]
@@ -70,8 +175,37 @@ mod tests {
     }
 
     #[test]
+    fn jobs_that_work_and_take_add_are_done_too() {
+        let mut taken = [0; 1_000];
+        let work = |(): &mut (), job: usize, jobs: &Jobs<usize>| {
+            if 2 * job < 1_000 {
+                jobs.add(2 * job);
+            }
+            job
+        };
+        until_done(
+            vec![1],
+            || (),
+            work,
+            |job, jobs| {
+                taken[job] += 1;
+                if 2 * job + 1 < 1_000 {
+                    jobs.add(2 * job + 1);
+                }
+            },
+        );
+        assert!(taken[1..].iter().all(|times| *times == 1));
+    }
+
+    #[test]
     fn a_panic_of_a_worker_reaches_who_waits_for_it() {
         let run = || each(10, || (), |(), index| assert!(index != 7, "seven"), |_, ()| {});
-        assert!(std::panic::catch_unwind(run).is_err());
+        assert!(catch_unwind(run).is_err());
+    }
+
+    #[test]
+    fn a_panic_of_who_takes_the_results_in_ends_the_workers() {
+        let run = || each(10, || (), |(), index| index, |index, _| assert!(index != 3, "three"));
+        assert!(catch_unwind(run).is_err());
     }
 }

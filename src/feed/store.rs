@@ -10,10 +10,10 @@
 //!
 //! The store belongs to the one thread that takes in changes; queries never see it.
 
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 
-use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
 use super::packed::PackedFacts;
@@ -22,9 +22,11 @@ use crate::filing::site_domain::hash_text;
 use crate::filing::{Facts, Role, Standing};
 
 mod saved;
+mod site_slots;
 mod slots;
 
 pub(super) use saved::{SavedStore, read_page, write_page};
+use site_slots::SiteSlots;
 use slots::{Entry, Slab, Slots};
 pub(super) use slots::{Page, SlotSet};
 
@@ -153,7 +155,7 @@ pub(super) const CROWD: usize = 4096;
 pub struct FilingStore {
     slab: Slab,
     /// Every slot that holds a record, by the record's site domain.
-    by_site: HashTable<u32>,
+    by_site: SiteSlots,
     /// By file id.
     files: Vec<OfFile>,
     /// Distinct keys.
@@ -207,7 +209,7 @@ impl FilingStore {
 
     /// Every site domain that some record is of, or is to move to; each once, in the order of keys.
     pub fn sites(&self) -> Vec<SiteKey> {
-        let own = self.by_site.iter().map(|&slot| SiteKey(self.slab.get(slot).site));
+        let own = self.by_site.iter().map(|slot| SiteKey(self.slab.get(slot).site));
         let mut sites: Vec<SiteKey> =
             own.chain(self.moved_to.keys().copied().map(SiteKey)).collect();
         sites.sort_unstable();
@@ -216,11 +218,14 @@ impl FilingStore {
     }
 
     /// Appends to `facts` those that cover `name`, a name at or below the site domain (A-labels,
-    /// lower case, no final dot).
-    pub fn facts_of(&self, site: SiteKey, name: &str, facts: &mut Vec<Facts>) {
-        facts.extend(
-            self.records_of(site).filter(|record| record.covers_name(name)).map(|r| r.facts),
-        );
+    /// lower case, no final dot). Few records make it necessary to ask for it.
+    pub fn facts_of(&self, site: SiteKey, name: impl FnOnce() -> String, facts: &mut Vec<Facts>) {
+        let name = LazyCell::new(name);
+        let covers_it = |record: &StoredRecord<'_>| match record.covers {
+            None => true,
+            Some(_) => record.covers_name(&name),
+        };
+        facts.extend(self.records_of(site).filter(covers_it).map(|record| record.facts));
     }
 
     /// The names below the site domain that records of their own cover: where there is one, the
@@ -262,8 +267,7 @@ impl FilingStore {
 
     /// The slots of a site domain's records, whether they count or not.
     fn slots_of(&self, site: SiteKey) -> impl Iterator<Item = u32> + '_ {
-        let same = move |&slot: &u32| self.slab.get(slot).site == site.0;
-        self.by_site.iter_hash(site.0).copied().filter(same)
+        self.by_site.perhaps_of(site.0).filter(move |&slot| self.slab.get(slot).site == site.0)
     }
 
     fn rank(&self, file: u32) -> u32 {
@@ -334,9 +338,6 @@ impl FilingStore {
             entry.line = if seen.contains(slot) { line.max(entry.line) } else { line };
             seen.insert(slot);
         }
-        let puts: usize = delta.puts.iter().map(Vec::len).sum();
-        let slab = &self.slab;
-        self.by_site.reserve(puts, |&slot| slab.get(slot).site);
         for portion in delta.puts {
             for put in portion {
                 let new = put.candidate;
@@ -422,7 +423,7 @@ impl FilingStore {
         });
         self.files[file.0 as usize].slots.push(slot);
         let slab = &self.slab;
-        self.by_site.insert_unique(new.site.0, slot, |&other| slab.get(other).site);
+        self.by_site.insert(new.site.0, slot, |other| slab.get(other).site);
         self.add_rare(slot, new, touched);
         slot
     }
@@ -457,10 +458,7 @@ impl FilingStore {
         let site = SiteKey(entry.site);
         self.note(site, entry.key, entry.subject, touched);
         self.drop_rare(slot, touched);
-        self.by_site
-            .find_entry(site.0, |&other| other == slot)
-            .expect("a slot that holds a record is in the index")
-            .remove();
+        self.by_site.remove(site.0, slot);
         self.slab.remove(slot);
         if !self.slots_of(site).any(|other| self.slab.get(other).key == entry.key) {
             self.records -= 1;
@@ -550,7 +548,7 @@ impl FilingStore {
             slots
         };
         let held: Vec<u32> = self.slab.occupied().map(|(slot, _)| slot).collect();
-        assert_eq!(sorted(self.by_site.iter().copied().collect()), held);
+        assert_eq!(sorted(self.by_site.iter().collect()), held);
         let of_files = self.files.iter().flat_map(|file| file.slots.iter());
         assert_eq!(sorted(of_files.collect()), held);
         for (file, of_file) in (0..).zip(&self.files) {

@@ -112,7 +112,7 @@ fn domains(names: &[&str]) -> Changed {
 
 fn facts_of(feed: &Feed, site: &str, name: &str) -> Vec<Facts> {
     let mut facts = Vec::new();
-    feed.store().facts_of(SiteKey::of(site), name, &mut facts);
+    feed.store().facts_of(SiteKey::of(site), || name.to_owned(), &mut facts);
     facts
 }
 

@@ -6,7 +6,7 @@
 use std::any::Any;
 use std::collections::HashSet;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -169,7 +169,7 @@ impl fmt::Debug for Ask {
 impl<L: Loader + 'static> Driver<L> {
     /// Starts the thread. It sets up the watches, has the Loader look at everything once (see
     /// [`Handle::wait_started`]), and goes on until [`Handle::stop`].
-    pub fn spawn(settings: Settings, loader: L) -> std::io::Result<Handle> {
+    pub fn spawn(mut settings: Settings, loader: L) -> std::io::Result<Handle> {
         let inbox = Arc::new(Inbox::default());
         let history = Arc::new(History::default());
         let noted = Arc::clone(&history);
@@ -177,9 +177,17 @@ impl<L: Loader + 'static> Driver<L> {
         let thread = std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
             let _closing = Closing(Arc::clone(&for_thread));
             let for_events = Arc::clone(&for_thread);
-            let watched = loader.watched();
-            let watch = Watch::new(watched, move || for_events.put(|mail| mail.events = true));
             let mut loader = loader;
+            let watched = loader.watched();
+            let wake = move || for_events.put(|mail| mail.events = true);
+            let now = settings.clock.now();
+            let watch = std::thread::scope(|scope| {
+                let watch = scope.spawn(|| Watch::new(watched, wake));
+                if catch_unwind(AssertUnwindSafe(|| loader.restore(now))).is_err() {
+                    tracing::error!("what an earlier run left was not read to its end");
+                }
+                watch.join().unwrap_or_else(|panic| resume_unwind(panic))
+            });
             loader.meet(watch.writers());
             let driver = Driver {
                 loader,

@@ -35,7 +35,11 @@ pub trait Loader: Send {
     /// What is to be watched; asked at the start and after each [`Loader::config`].
     fn watched(&self) -> Watched;
 
-    /// Called once, before all else: by these it can be told, of a file that was just read, whether
+    /// Called once, before all else, and while the watches are being set up: takes what an earlier
+    /// run has left, without a look at what it was made from.
+    fn restore(&mut self, _now: Instant) {}
+
+    /// Called once, before any look: by these it can be told, of a file that was just read, whether
     /// it was written to meanwhile.
     fn meet(&mut self, _writers: Writers) {}
 

@@ -145,6 +145,7 @@ pub struct Rebuild {
     /// Of what is being taken in, for the journal.
     pub(super) cause: Cause,
     snapshots: Snapshots,
+    has_restored_zones: bool,
 }
 
 impl Rebuild {
@@ -162,6 +163,7 @@ impl Rebuild {
             zones: ZoneSet::new(),
             gate: Arc::new(Gate::new(settings.gate.clone())),
             snapshots: Snapshots::new(settings.snapshot.as_deref()),
+            has_restored_zones: false,
             settings,
             by_site: SiteIndex::default(),
             due: BTreeSet::new(),
@@ -297,12 +299,7 @@ impl Rebuild {
         taken: &mut Taken,
     ) -> Changed {
         if self.feed.is_none() {
-            let settings = self.settings.feed.clone();
-            let restored = self.snapshots.read("filings", |saved| Feed::restore(settings, saved));
-            self.feed = restored.map(|mut feed| {
-                feed.meet(Box::new(self.writers.clone()));
-                feed
-            });
+            self.restore_feed();
         }
         let before = self.store().len();
         let change = match &mut self.feed {
@@ -412,8 +409,20 @@ impl Loader for Rebuild {
         }
     }
 
+    fn restore(&mut self, now: Instant) {
+        let folder = &self.settings.feed.path;
+        // Filings that nobody can look at now are nothing to begin with.
+        if !hold::is_held(folder) && std::fs::read_dir(folder).is_ok() {
+            self.restore_feed();
+            self.restore_zones(now);
+        }
+    }
+
     fn meet(&mut self, writers: Writers) {
         self.files.meet(writers.clone());
+        if let Some(feed) = &mut self.feed {
+            feed.meet(Box::new(writers.clone()));
+        }
         self.writers = writers;
     }
 
@@ -471,9 +480,7 @@ impl Loader for Rebuild {
     fn zones(&mut self, scope: &Scope, closed: &[Closed], now: Instant) -> Taken {
         self.cause = Cause::Zone;
         let mut taken = Taken::default();
-        if !self.has_zones {
-            self.restore_zones(now);
-        }
+        self.restore_zones(now);
         let scan = self.files.scan(scope, closed);
         taken.faults.extend(scan.faults);
         taken.look_again = scan.look_again;

@@ -39,7 +39,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use self::books::Books;
 use self::folders::{FolderId, Folders};
-pub use self::saved::{SavedZone, ZoneFilesToSave, read_chunk};
+pub use self::saved::{SavedFiles, ZoneFilesToSave, read_chunk};
 use super::hold;
 use super::origin::{self, FileName};
 use super::scope::{Closed, Scope};

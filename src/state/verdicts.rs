@@ -33,8 +33,9 @@ pub struct Judged {
 impl Rules {
     /// True for reverse zones, and the zones that the operator exempts.
     pub fn is_exempt(&self, apex: &[u8]) -> bool {
+        let is_listed = |apex: Name| self.exempt_zones.contains(&apex);
         is_reverse(apex)
-            || Name::from_wire(apex).is_some_and(|apex| self.exempt_zones.contains(&apex))
+            || (!self.exempt_zones.is_empty() && Name::from_wire(apex).is_some_and(is_listed))
     }
 
     /// Takes the verdicts of a zone at an instant.
@@ -110,7 +111,7 @@ impl Rules {
 
     fn column(&self, filings: &FilingStore, site: SiteKey, name: &[u8], at: Instant) -> Column {
         let mut facts = Vec::new();
-        filings.facts_of(site, &plain_text(name), &mut facts);
+        filings.facts_of(site, || plain_text(name), &mut facts);
         self.decide_column(&facts, at)
     }
 

@@ -22,4 +22,4 @@ pub mod table;
 pub use block::{Extra, Node, Rrset, Zone};
 pub use build::{AddressClass, BuildError, Builder};
 pub use locate::Place;
-pub use table::{Column, Entry, Filling, Found, ZoneId, ZoneSet, ZoneTable};
+pub use table::{Column, Entry, Filling, Found, Portion, ZoneId, ZoneSet, ZoneTable};

@@ -373,11 +373,41 @@ impl ZoneSet {
 }
 
 /// A set that is filled with many zones at once: each is looked at once, and each shard laid out once.
+#[derive(Debug)]
 pub struct Filling {
     set: ZoneSet,
     shards: Vec<Vec<Entry>>,
+}
+
+/// Zones for a [`Filling`]: they can be put together, and their names hashed, on another thread.
+pub struct Portion {
+    entries: Vec<Entry>,
+    below: HashMap<u64, u32>,
+    depths: HashMap<usize, u32>,
+    key: HashKey,
     /// Room for the name at hand.
     name: HashedName,
+}
+
+impl Portion {
+    /// No zones yet; names are hashed under this key.
+    pub fn new(key: HashKey) -> Portion {
+        let (below, depths) = (HashMap::new(), HashMap::new());
+        Portion { entries: Vec::new(), below, depths, key, name: HashedName::room() }
+    }
+
+    /// Adds a zone. No other may have the same apex, whatever portion it is in.
+    pub fn add(&mut self, zone: Zone, column: Column) -> ZoneId {
+        let Portion { entries, below, depths, key, name } = self;
+        assert!(name.fill(zone.apex(), *key), "an apex is a name");
+        let hash = name.full_hash();
+        *depths.entry(name.label_count()).or_default() += 1;
+        for labels in 0..name.label_count() {
+            *below.entry(name.hash(labels)).or_default() += 1;
+        }
+        entries.push(Entry { zone, column, has_subzones: false, hash });
+        ZoneId(hash)
+    }
 }
 
 impl Filling {
@@ -385,26 +415,28 @@ impl Filling {
     pub fn new(key: HashKey, expected: usize) -> Filling {
         let shard = || Vec::with_capacity(expected / SHARDS);
         let shards = std::iter::repeat_with(shard).take(SHARDS).collect();
-        Filling { set: ZoneSet::with_key(key), shards, name: HashedName::room() }
+        Filling { set: ZoneSet::with_key(key), shards }
     }
 
-    /// Adds a zone. No other may have the same apex.
-    pub fn add(&mut self, zone: Zone, column: Column) -> ZoneId {
-        let Filling { set, shards, name, .. } = self;
-        assert!(name.fill(zone.apex(), set.table.key), "an apex is a name");
-        let hash = name.full_hash();
-        set.len += 1;
-        *set.depths.entry(name.label_count()).or_default() += 1;
-        for labels in 0..name.label_count() {
-            *set.below.entry(name.hash(labels)).or_default() += 1;
+    /// Adds the zones of a portion, whose key is the same.
+    pub fn add(&mut self, portion: Portion) {
+        let Filling { set, shards } = self;
+        let Portion { entries, below, depths, .. } = portion;
+        set.len += entries.len();
+        for (labels, count) in depths {
+            *set.depths.entry(labels).or_default() += count;
         }
-        shards[shard_of(hash)].push(Entry { zone, column, has_subzones: false, hash });
-        ZoneId(hash)
+        for (hash, count) in below {
+            *set.below.entry(hash).or_default() += count;
+        }
+        for entry in entries {
+            shards[shard_of(entry.hash)].push(entry);
+        }
     }
 
     /// The set of all zones that were added.
     pub fn finish(self) -> ZoneSet {
-        let Filling { mut set, shards, .. } = self;
+        let Filling { mut set, shards } = self;
         let below = &set.below;
         let lay_out = |mut entries: Vec<Entry>| {
             for entry in &mut entries {
@@ -581,13 +613,15 @@ mod tests {
             steps in steps(),
         ) {
             let key = HashKey::random();
-            let mut filling = Filling::new(key, first.len());
+            let mut portions = [Portion::new(key), Portion::new(key)];
             let mut hosted: BTreeMap<Name, Verdict> = BTreeMap::new();
-            for (apex, verdict) in first {
+            for (number, (apex, verdict)) in first.into_iter().enumerate() {
                 let apex = name(APEXES[apex]);
-                filling.add(Builder::broken(&apex), Column::of(verdict));
+                portions[number % 2].add(Builder::broken(&apex), Column::of(verdict));
                 hosted.insert(apex, verdict);
             }
+            let mut filling = Filling::new(key, hosted.len());
+            portions.into_iter().for_each(|portion| filling.add(portion));
             let mut set = filling.finish();
             let zone_name = |entry: &Entry| Name::from_wire(entry.zone.apex()).expect("an apex");
             // Whatever came before, nothing stays behind once all is taken out.

@@ -1,12 +1,14 @@
 //! The store in a snapshot: its records as they lie in memory. What leads to them is found again
 //! when they are read.
 
+use super::site_slots::{InOrder, SiteSlots};
 use super::slots::{Entry, NO_FILE, PAGE_SIZE, Page, Slab, Slots, VACANT};
 use super::{FilingStore, OfFile, Rare};
 use crate::feed::packed::PackedFacts;
 use crate::snapshot::{Bytes, Unusable, put_u32, put_u64};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
+use std::ops::Range;
 
 /// What a snapshot says of the store beside its records.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,7 +39,7 @@ impl FilingStore {
     /// The store as it was saved.
     pub(in crate::feed) fn restore(
         saved: SavedStore,
-        pages: Vec<Page>,
+        pages: Vec<SavedPage>,
     ) -> Result<FilingStore, Unusable> {
         let SavedStore { used, ranks, records, rare, application_at } = saved;
         if pages.len() != (used as usize).div_ceil(PAGE_SIZE) {
@@ -45,40 +47,88 @@ impl FilingStore {
         }
         let files = ranks.into_iter().map(|rank| OfFile { slots: Slots::default(), rank });
         let mut store = FilingStore {
-            slab: Slab { pages, used, free: Vec::new() },
+            slab: Slab { pages: Vec::with_capacity(pages.len()), used, free: Vec::new() },
             files: files.collect(),
             records,
             rare: rare.into_iter().collect(),
             application_at: application_at.into_iter().collect(),
             ..FilingStore::default()
         };
-        store.find_all()?;
+        let mut sites = Vec::with_capacity(pages.len());
+        for (number, saved) in pages.into_iter().enumerate() {
+            let first = first_slot(number);
+            let SavedPage { page, sites: of_page, vacant, runs, noted_aside } = saved;
+            store.slab.pages.push(page);
+            store.slab.free.extend(vacant.into_iter().map(|at| first + at));
+            for (file, run) in runs {
+                let no_file = Unusable::Damaged("a record is of no file");
+                let file = store.files.get_mut(file as usize).ok_or(no_file)?;
+                file.slots.push_run(first + run.start..first + run.end);
+            }
+            noted_aside.into_iter().try_for_each(|at| store.note_aside_again(first + at))?;
+            sites.push(of_page);
+        }
+        store.by_site = SiteSlots::of(&sites, first_slot);
         Ok(store)
     }
 
-    /// Finds again what leads to the records.
-    fn find_all(&mut self) -> Result<(), Unusable> {
-        let FilingStore { slab, by_site, files, rare, moved_to, moving, cancels, .. } = self;
-        slab.free = (0..slab.used).filter(|slot| slab.get(*slot).file == NO_FILE).collect();
-        let hash = |&slot: &u32| slab.get(slot).site;
-        by_site.reserve(slab.used as usize - slab.free.len(), hash);
-        for (slot, entry) in slab.occupied() {
-            let no_file = Unusable::Damaged("a record is of no file");
-            files.get_mut(entry.file as usize).ok_or(no_file)?.slots.push(slot);
-            by_site.insert_unique(entry.site, slot, hash);
-            if entry.facts.cancels_subject() {
-                cancels.entry(entry.subject).or_default().push(slot);
-            }
-            if entry.facts.has_rare() {
-                let missing = Unusable::Damaged("what only few records have is missing");
-                let rare = rare.get(&slot).ok_or(missing)?;
-                if let Some(new_domain) = &rare.new_domain {
-                    moved_to.entry(new_domain.site.0).or_default().push(slot);
-                    moving.entry(entry.key).or_default().push(slot);
-                }
+    /// Finds again what leads to a record of which something is kept aside.
+    fn note_aside_again(&mut self, slot: u32) -> Result<(), Unusable> {
+        let FilingStore { slab, rare, moved_to, moving, cancels, .. } = self;
+        let entry = slab.get(slot);
+        if entry.facts.cancels_subject() {
+            cancels.entry(entry.subject).or_default().push(slot);
+        }
+        if entry.facts.has_rare() {
+            let missing = Unusable::Damaged("what only few records have is missing");
+            let rare = rare.get(&slot).ok_or(missing)?;
+            if let Some(new_domain) = &rare.new_domain {
+                moved_to.entry(new_domain.site.0).or_default().push(slot);
+                moving.entry(entry.key).or_default().push(slot);
             }
         }
         Ok(())
+    }
+}
+
+fn first_slot(page: usize) -> u32 {
+    // There are no more slots than 32 bits can count.
+    (page * PAGE_SIZE) as u32
+}
+
+/// A page out of a snapshot, and what leads to its records: their places in it.
+#[derive(Debug)]
+pub(in crate::feed) struct SavedPage {
+    page: Page,
+    sites: InOrder,
+    vacant: Vec<u32>,
+    /// Each of one file.
+    runs: Vec<(u32, Range<u32>)>,
+    /// Of those that cancel their subject, or have what few have.
+    noted_aside: Vec<u32>,
+}
+
+impl SavedPage {
+    fn of(mut entries: Vec<Entry>) -> SavedPage {
+        let (mut sites, mut vacant) = (Vec::with_capacity(entries.len()), Vec::new());
+        let (mut runs, mut noted_aside): (Vec<(u32, Range<u32>)>, Vec<u32>) = Default::default();
+        for (at, entry) in (0u32..).zip(&entries) {
+            if entry.file == NO_FILE {
+                vacant.push(at);
+                continue;
+            }
+            sites.push((entry.site, at));
+            match runs.last_mut() {
+                Some((file, run)) if *file == entry.file && run.end == at => run.end += 1,
+                _ => runs.push((entry.file, at..at + 1)),
+            }
+            if entry.facts.cancels_subject() || entry.facts.has_rare() {
+                noted_aside.push(at);
+            }
+        }
+        SiteSlots::sort(&mut sites);
+        entries.resize(PAGE_SIZE, VACANT);
+        SavedPage { page: Page::from(entries), sites, vacant, runs, noted_aside }
     }
 }
 
@@ -101,7 +151,7 @@ pub(in crate::feed) fn write_page(entries: &[Entry], out: &mut Vec<u8>) {
 }
 
 /// What [`write_page`] wrote.
-pub(in crate::feed) fn read_page(bytes: &[u8]) -> Result<Page, Unusable> {
+pub(in crate::feed) fn read_page(bytes: &[u8]) -> Result<SavedPage, Unusable> {
     let entry = |bytes: &[u8]| {
         let mut fields = Bytes::of(bytes);
         let (site, key, subject) = (fields.u64()?, fields.u64()?, fields.u64()?);
@@ -115,7 +165,6 @@ pub(in crate::feed) fn read_page(bytes: &[u8]) -> Result<Page, Unusable> {
     if bytes.len() > ENTRY_LEN * PAGE_SIZE {
         return Err(Unusable::Damaged("a chunk of records is too long"));
     }
-    let mut page = bytes.chunks(ENTRY_LEN).map(entry).collect::<Result<Vec<Entry>, Unusable>>()?;
-    page.resize(PAGE_SIZE, VACANT);
-    Ok(Page::from(page))
+    let entries: Result<Vec<Entry>, Unusable> = bytes.chunks(ENTRY_LEN).map(entry).collect();
+    entries.map(SavedPage::of)
 }

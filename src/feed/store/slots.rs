@@ -105,6 +105,14 @@ impl Slots {
         }
     }
 
+    /// Slots in a row, above all that were pushed.
+    pub(super) fn push_run(&mut self, run: Range<u32>) {
+        match self.0.last_mut() {
+            Some(last) if last.end == run.start => last.end = run.end,
+            _ => self.0.push(run),
+        }
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.0.iter().cloned().flatten()
     }

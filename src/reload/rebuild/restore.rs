@@ -4,42 +4,82 @@ use std::sync::Arc;
 
 use super::Rebuild;
 use super::judge::{note_due, set_scopes};
-use crate::feed::Feed;
+use crate::feed::{Feed, FilingStore, SiteKey};
 use crate::filing::Instant;
 use crate::gate::Gate;
 use crate::reload::site_index::SiteIndex;
 use crate::reload::snapshots::{About, ToSave};
-use crate::reload::zone_files::{SavedZone, ZoneFiles, read_chunk};
-use crate::snapshot::Kind;
-use crate::zone::{Filling, ZoneSet};
+use crate::reload::zone_files::{SavedFiles, ZoneFiles, read_chunk};
+use crate::snapshot::{Kind, Unusable};
+use crate::state::verdicts::{Judged, Rules};
+use crate::wire::HashKey;
+use crate::zone::{Filling, Portion, ZoneId, ZoneSet};
+
+/// The zones of a chunk with their verdicts: all that can be done of them on a thread of its own.
+struct JudgedChunk {
+    zones: Portion,
+    files: SavedFiles,
+    sites: Vec<(SiteKey, ZoneId)>,
+    /// Of zones whose verdict changes by itself, or that have more than one; with the apex.
+    rare: Vec<(ZoneId, Box<[u8]>, Judged)>,
+}
+
+fn judge_chunk(
+    chunk: &[u8],
+    key: HashKey,
+    files: SavedFiles,
+    rules: &Rules,
+    store: &FilingStore,
+    now: Instant,
+) -> Result<JudgedChunk, Unusable> {
+    let (sites, rare) = (Vec::new(), Vec::new());
+    let mut chunk_of = JudgedChunk { zones: Portion::new(key), files, sites, rare };
+    let JudgedChunk { zones, files, sites, rare } = &mut chunk_of;
+    read_chunk(chunk, files, |zone| {
+        let judged = rules.judge(&zone, store, now);
+        let is_rare = judged.column.next_change != 0 || !judged.scopes.is_empty();
+        let apex = is_rare.then(|| Box::from(zone.apex()));
+        let id = zones.add(zone, judged.column);
+        sites.extend(judged.sites.iter().map(|&site| (site, id)));
+        rare.extend(apex.map(|apex| (id, apex, judged)));
+    })?;
+    Ok(chunk_of)
+}
 
 impl Rebuild {
-    /// Takes the zones of the snapshot into service, if there is one, as they were when it was
-    /// written. The scan that follows finds what has changed since.
+    /// Takes the filings of the snapshot into service, if there is one, as they were when it was
+    /// written. The look at the files that follows finds what has changed since.
+    pub(super) fn restore_feed(&mut self) {
+        let settings = self.settings.feed.clone();
+        let restored = self.snapshots.read("filings", |saved| Feed::restore(settings, saved));
+        if let Some(feed) = restored {
+            self.go_on_with(feed);
+        }
+    }
+
+    /// The same of its zones; once.
     pub(super) fn restore_zones(&mut self, now: Instant) {
+        if std::mem::replace(&mut self.has_restored_zones, true) {
+            return;
+        }
         let mut snapshots = std::mem::take(&mut self.snapshots);
         let restored = snapshots.read("zones", |saved| {
             let about: About = saved.json(Kind::About)?;
             self.files = ZoneFiles::restore(&self.settings.zones, self.settings.settle, saved)?;
             let Rebuild { settings, feed, no_filings, files, by_site, due, gate, .. } = self;
+            let rules = &settings.rules;
             let store = feed.as_ref().map_or(&*no_filings, Feed::store);
-            // The verdicts are taken on all cores, and noted here.
-            let read = |chunk: &[u8]| {
-                let judge = |saved: SavedZone| {
-                    let judged = settings.rules.judge(&saved.zone, store, now);
-                    (saved, judged)
-                };
-                Ok(read_chunk(chunk)?.into_iter().map(judge).collect::<Vec<_>>())
-            };
+            let (key, none_yet) = (about.key(), files.saved_files());
+            let judge = |chunk: &[u8]| judge_chunk(chunk, key, none_yet.clone(), rules, store, now);
             by_site.reserve(files.expected());
-            let mut zones = Filling::new(about.key(), files.expected());
-            saved.each(Kind::Zones, read, |_, judged| {
-                for (saved, judged) in judged {
-                    files.note_saved(&saved)?;
-                    let id = zones.add(saved.zone.clone(), judged.column);
-                    judged.sites.iter().for_each(|&site| by_site.insert(site, id));
+            let mut zones = Filling::new(key, files.expected());
+            saved.each(Kind::Zones, judge, |_, chunk| {
+                files.note_saved(chunk.files);
+                zones.add(chunk.zones);
+                chunk.sites.into_iter().for_each(|(site, id)| by_site.insert(site, id));
+                for (id, apex, judged) in chunk.rare {
                     note_due(due, id, &judged);
-                    set_scopes(gate, saved.zone.apex(), judged);
+                    set_scopes(gate, &apex, judged);
                 }
                 Ok(())
             })?;

@@ -31,6 +31,15 @@ pub(super) struct Books {
     hasher: DefaultHashBuilder,
 }
 
+/// New places, put together apart from the books that they are for.
+#[derive(Clone, Debug)]
+pub(super) struct NewPlaces {
+    places: Vec<Noted>,
+    names: Vec<u8>,
+    hashes: Vec<u64>,
+    hasher: DefaultHashBuilder,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Noted {
     place: Place,
@@ -51,12 +60,21 @@ impl Books {
     }
 
     pub(super) fn get(&self, origin: &Name) -> Option<Place> {
-        self.find(origin).map(|at| self.places[at].place)
+        self.find(origin).map(|at| self.at(at))
     }
 
     pub(super) fn get_mut(&mut self, origin: &Name) -> Option<&mut Place> {
         let at = self.find(origin)?;
-        Some(&mut self.places[at].place)
+        Some(self.at_mut(at))
+    }
+
+    /// The place that [`Books::find`] found.
+    pub(super) fn at(&self, at: usize) -> Place {
+        self.places[at].place
+    }
+
+    pub(super) fn at_mut(&mut self, at: usize) -> &mut Place {
+        &mut self.places[at].place
     }
 
     /// Notes a zone's place, in place of the one noted before.
@@ -82,13 +100,36 @@ impl Books {
 
     /// The same of a zone that is not noted yet; its name is whole, and in wire form.
     pub(super) fn insert_new(&mut self, origin: &[u8], place: Place) {
-        let name_at = u32::try_from(self.names.len()).expect("the names fill less than 4 GiB");
-        let at = u32::try_from(self.places.len()).expect("fewer zones than 2^32");
+        let name_at = next_name_at(&self.names);
         self.names.extend_from_slice(origin);
         self.places.push(Noted { place, name_at });
+        self.index_new(self.places.len() - 1, self.hasher.hash_one(origin));
+    }
+
+    fn index_new(&mut self, at: usize, hash: u64) {
+        let at = u32::try_from(at).expect("fewer zones than 2^32");
         let Books { places, names, index, hasher, .. } = self;
         let hash_of = |&at: &u32| hasher.hash_one(name_at_place(names, places[at as usize]));
-        index.insert_unique(hasher.hash_one(origin), at, hash_of);
+        index.insert_unique(hash, at, hash_of);
+    }
+
+    /// For these books, and none in it yet.
+    pub(super) fn new_places(&self) -> NewPlaces {
+        let (places, names, hashes) = (Vec::new(), Vec::new(), Vec::new());
+        NewPlaces { places, names, hashes, hasher: self.hasher.clone() }
+    }
+
+    /// Notes all of them; none is noted yet.
+    pub(super) fn insert_all_new(&mut self, new: NewPlaces) {
+        let names_at = next_name_at(&self.names);
+        let at = self.places.len();
+        self.names.extend_from_slice(&new.names);
+        let noted = new.places.into_iter();
+        self.places.extend(noted.map(|noted| Noted { name_at: names_at + noted.name_at, ..noted }));
+        next_name_at(&self.names);
+        for (at, hash) in (at..).zip(new.hashes) {
+            self.index_new(at, hash);
+        }
     }
 
     pub(super) fn remove(&mut self, origin: &Name) {
@@ -120,7 +161,8 @@ impl Books {
         self.places.iter().map(|&noted| (name_at_place(&self.names, noted), noted.place))
     }
 
-    fn find(&self, origin: &Name) -> Option<usize> {
+    /// Where a zone is in the books, until one is removed.
+    pub(super) fn find(&self, origin: &Name) -> Option<usize> {
         let hash = self.hasher.hash_one(origin.as_wire());
         let is_it =
             |&at: &u32| name_at_place(&self.names, self.places[at as usize]) == origin.as_wire();
@@ -140,6 +182,19 @@ impl Books {
     }
 }
 
+impl NewPlaces {
+    /// One more; its name is whole, and in wire form.
+    pub(super) fn add(&mut self, origin: &[u8], place: Place) {
+        self.places.push(Noted { place, name_at: next_name_at(&self.names) });
+        self.names.extend_from_slice(origin);
+        self.hashes.push(self.hasher.hash_one(origin));
+    }
+}
+
+fn next_name_at(names: &[u8]) -> u32 {
+    u32::try_from(names.len()).expect("the names fill less than 4 GiB")
+}
+
 fn name_at_place(names: &[u8], noted: Noted) -> &[u8] {
     let rest = &names[noted.name_at as usize..];
     &rest[..name_len(rest).expect("only whole names are noted")]
@@ -156,8 +211,20 @@ mod tests {
     proptest! {
         /// The books say what a map says, whatever was put in and taken out before.
         #[test]
-        fn the_books_are_a_map(steps in prop::collection::vec((0u8..20, any::<bool>()), 0..200)) {
+        fn the_books_are_a_map(
+            steps in prop::collection::vec((0u8..20, any::<bool>()), 0..200),
+            first in prop::collection::btree_set(0u8..20, 0..20),
+        ) {
             let (mut books, mut map) = (Books::default(), BTreeMap::new());
+            let mut new = books.new_places();
+            for zone in first {
+                let name: Name = format!("z{zone}.example.").parse().expect("a name");
+                let print = u64::from(zone) + 1_000;
+                let folder = FolderId::at(0);
+                new.add(name.as_wire(), Place { fingerprint: print, folder, seen_in: 0, read_at: 0 });
+                map.insert(name, print);
+            }
+            books.insert_all_new(new);
             for (at, (zone, is_added)) in steps.into_iter().enumerate() {
                 let name: Name = format!("z{zone}.example.").parse().expect("a name");
                 let folder = FolderId::at(at);

@@ -29,7 +29,7 @@ pub(super) struct Folders {
 
 impl Folders {
     pub(super) fn intern(&mut self, folder: &Path) -> FolderId {
-        if let Some(&id) = self.ids.get(folder) {
+        if let Some(id) = self.id(folder) {
             return id;
         }
         let path: Arc<Path> = folder.into();
@@ -45,6 +45,11 @@ impl Folders {
         };
         self.ids.insert(path, id);
         id
+    }
+
+    /// What [`Folders::intern`] called it.
+    pub(super) fn id(&self, folder: &Path) -> Option<FolderId> {
+        self.ids.get(folder).copied()
     }
 
     /// Puts back the next of [`Folders::paths`] as they were saved.

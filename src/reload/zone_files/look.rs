@@ -5,17 +5,19 @@ use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use super::books::Place;
 use super::folders::FolderId;
-use super::listing::Listing;
+use super::listing::{Entry, Folder, Found, Listed, look_into};
 use super::{
     GONE_GRACE, MAX_DEPTH, MAX_UNSETTLED, Pass, ZoneFiles, fingerprint, identity, is_absence,
     leads_back_up,
 };
 use crate::fault::{Fault, Severity};
 use crate::feed::{EMPTY_REST, OPEN_REST};
+use crate::parallel::{self, Jobs};
 use crate::progress::Progress;
 use crate::reload::hold;
 use crate::reload::origin::{self, FileName};
@@ -116,82 +118,24 @@ impl ZoneFiles {
             return;
         }
         pass.walked.push(top.to_owned());
-        let mut open = vec![(top.to_owned(), self.depth(top))];
+        let first = vec![Folder::new(top.to_owned(), self.depth(top))];
+        // A file that its writer has just closed counts even where the fingerprint is the same:
+        // the times of two writes in a row can be equal.
+        let trusts_fingerprints = pass.closed.is_empty() && self.unsettled.is_empty();
         let mut progress = Progress::new("zone files found", None);
-        while let Some((folder, depth)) = open.pop() {
-            if hold::is_held(&folder) {
-                pass.kept.push(folder);
-                continue;
-            }
-            let entries = match fs::read_dir(&folder) {
-                Ok(entries) => entries,
-                Err(error) if is_absence(&error) => continue,
-                Err(error) => {
-                    self.tell_once(&folder, format!("the folder cannot be read: {error}"), pass);
-                    self.unread.note(&folder, pass.now);
-                    pass.kept.push(folder);
-                    continue;
-                }
-            };
-            self.told.remove(&folder);
-            self.unread.forget(&folder);
-            let id = self.folders.intern(&folder);
-            pass.visited.insert(id);
-            for (entry, found) in Listing::of(entries) {
-                let entry = match entry {
-                    Ok(entry) => entry,
-                    Err(error) => {
-                        let problem = format!("the folder cannot be read: {error}");
-                        self.tell_once(&folder, problem, pass);
-                        pass.kept.push(folder.clone());
-                        break;
-                    }
-                };
-                let name = entry.file_name();
-                let Ok(mut kind) = entry.file_type() else { continue };
-                if kind.is_symlink() {
-                    match fs::metadata(entry.path()) {
-                        Ok(found) => {
-                            self.told.remove(&entry.path());
-                            kind = found.file_type();
-                        }
-                        Err(error) => {
-                            self.tell_unfollowed(&entry.path(), &error, pass);
-                            continue;
-                        }
-                    }
-                    if kind.is_dir() && leads_back_up(&entry.path(), &folder) {
-                        let problem = "the link leads back up to a folder that holds it";
-                        self.tell_once(&entry.path(), problem.to_owned(), pass);
-                        continue;
-                    }
-                }
-                if kind.is_dir() {
-                    if origin::is_ignored(&name) {
-                        continue;
-                    }
-                    if depth < MAX_DEPTH {
-                        open.push((entry.path(), depth + 1));
-                    } else {
-                        self.tell_too_deep(&entry.path(), pass);
-                    }
-                    continue;
-                }
-                match origin::read(&name) {
-                    FileName::Other => {}
-                    FileName::Zone(origin) => {
-                        // Without metadata it vanished during the scan, and counts as gone.
-                        progress.add(1);
-                        if let Some(found) = found {
-                            self.see_zone(origin, id, &name, &found, pass);
-                        }
-                    }
-                    FileName::Misnamed(problem) => {
-                        self.tell_misnamed(&entry.path(), problem, pass);
-                    }
-                }
-            }
-        }
+        let books = RwLock::new(&mut *self);
+        let look = |(): &mut (), folder, jobs: &Jobs<Folder>| {
+            look_into(folder, &books, trusts_fingerprints, jobs)
+        };
+        parallel::until_done(
+            first,
+            || (),
+            look,
+            |listed, jobs| {
+                let mut files = books.write().unwrap_or_else(PoisonError::into_inner);
+                files.take_in(listed, jobs, &mut progress, pass);
+            },
+        );
         let below: Vec<PathBuf> =
             self.included.keys().filter(|path| path.starts_with(top)).cloned().collect();
         for path in below {
@@ -199,6 +143,113 @@ impl ZoneFiles {
                 self.see_included(&path, &found, pass);
             }
         }
+    }
+
+    /// Takes in what stands in a folder, or in a portion of it.
+    fn take_in(
+        &mut self,
+        listed: Listed,
+        jobs: &Jobs<Folder>,
+        progress: &mut Progress,
+        pass: &mut Pass<'_>,
+    ) {
+        let Listed { path: folder, depth, found } = listed;
+        let (unchanged, others, error) = match found {
+            Found::Held => return pass.kept.push(folder),
+            Found::Unreadable(error) if is_absence(&error) => return,
+            Found::Unreadable(error) => {
+                self.tell_once(&folder, format!("the folder cannot be read: {error}"), pass);
+                self.unread.note(&folder, pass.now);
+                return pass.kept.push(folder);
+            }
+            Found::Portion { unchanged, others, error } => (unchanged, others, error),
+        };
+        self.told.remove(&folder);
+        self.unread.forget(&folder);
+        let id = self.folders.intern(&folder);
+        pass.visited.insert(id);
+        progress.add(unchanged.len() as u64);
+        for at in unchanged {
+            self.zones.at_mut(at).seen_in = self.scan;
+        }
+        for entry in others {
+            self.take_in_entry(entry, id, depth, jobs, progress, pass);
+        }
+        if let Some(error) = error {
+            self.tell_once(&folder, format!("the folder cannot be read: {error}"), pass);
+            pass.kept.push(folder);
+        }
+    }
+
+    fn take_in_entry(
+        &mut self,
+        entry: Entry,
+        folder: FolderId,
+        depth: usize,
+        jobs: &Jobs<Folder>,
+        progress: &mut Progress,
+        pass: &mut Pass<'_>,
+    ) {
+        let Entry { entry, name, meaning, metadata } = entry;
+        let Ok(mut kind) = entry.file_type() else { return };
+        if kind.is_symlink() {
+            let path = entry.path();
+            match fs::metadata(&path) {
+                Ok(found) => {
+                    self.told.remove(&path);
+                    kind = found.file_type();
+                }
+                Err(error) => return self.tell_unfollowed(&path, &error, pass),
+            }
+            if kind.is_dir() && leads_back_up(&path, &self.folders.path(folder)) {
+                let problem = "the link leads back up to a folder that holds it";
+                return self.tell_once(&path, problem.to_owned(), pass);
+            }
+        }
+        if kind.is_dir() {
+            if origin::is_ignored(&name) {
+                return;
+            }
+            if depth < MAX_DEPTH {
+                jobs.add(Folder::new(entry.path(), depth + 1));
+            } else {
+                self.tell_too_deep(&entry.path(), pass);
+            }
+            return;
+        }
+        match meaning {
+            FileName::Other => {}
+            FileName::Zone(origin) => {
+                // Without metadata it vanished during the scan, and counts as gone.
+                progress.add(1);
+                if let Some(found) = metadata {
+                    self.see_zone(origin, folder, &name, &found, pass);
+                }
+            }
+            FileName::Misnamed(problem) => self.tell_misnamed(&entry.path(), problem, pass),
+        }
+    }
+
+    /// The place in the books of a zone file that is where it was, and as it was. A link is looked at
+    /// more closely.
+    pub(super) fn unchanged(&self, folder: FolderId, entry: &Entry) -> Option<usize> {
+        let Entry { entry, name, meaning, metadata } = entry;
+        let FileName::Zone(origin) = meaning else { return None };
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        let print = fingerprint(metadata.as_ref().filter(|_| is_file)?);
+        let at = self.zones.find(origin)?;
+        let place = self.zones.at(at);
+        let is_it = place.fingerprint == print && self.is_called(origin, folder, name, place);
+        is_it.then_some(at)
+    }
+
+    /// Whether this is where the zone's file stands.
+    fn is_called(&self, origin: &Name, folder: FolderId, name: &OsStr, place: Place) -> bool {
+        place.folder == folder
+            && match self.unusual_names.get(origin) {
+                Some(unusual) => **unusual == *name,
+                None => origin::is_usual(name, origin),
+            }
     }
 
     pub(super) fn see_file(&mut self, path: &Path, found: &Metadata, pass: &mut Pass<'_>) {
@@ -224,22 +275,11 @@ impl ZoneFiles {
         pass: &mut Pass<'_>,
     ) {
         let print = fingerprint(found);
-        let unusual_names = &self.unusual_names;
-        let is_here = |place: &Place| {
-            place.folder == folder
-                && match unusual_names.get(&origin) {
-                    Some(unusual) => **unusual == *name,
-                    None => origin::is_usual(name, &origin),
-                }
-        };
-        let mut known = self.zones.get_mut(&origin);
-        let same_place = known.as_deref().is_some_and(is_here);
-        if same_place && let Some(place) = &mut known {
-            place.seen_in = self.scan;
+        let known = self.zones.get(&origin);
+        let same_place = known.is_some_and(|place| self.is_called(&origin, folder, name, place));
+        if same_place {
+            self.mark_seen(&origin);
         }
-        let known = known.copied();
-        // A file that its writer has just closed counts even where the fingerprint is the same:
-        // the times of two writes in a row can be equal.
         let unchanged = same_place && known.is_some_and(|place| place.fingerprint == print);
         if unchanged && pass.closed.is_empty() && self.unsettled.is_empty() {
             return;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::books::{Books, Place};
+use super::books::{Books, NewPlaces, Place};
 use super::folders::FolderId;
 use super::{Included, ZoneFiles};
 use crate::snapshot::{Bytes, Kind, Snapshot, Unusable, Writer, put_u32, put_u64};
@@ -71,28 +71,34 @@ impl ZoneFilesToSave {
     }
 }
 
-/// A zone out of a snapshot, and what is known of its file.
-#[derive(Debug)]
-pub struct SavedZone {
-    /// The zone.
-    pub zone: Zone,
-    place: Place,
+/// Zone files out of a snapshot, put together apart from the books that they are for.
+#[derive(Clone, Debug)]
+pub struct SavedFiles {
+    places: NewPlaces,
+    /// How many there are.
+    folders: usize,
 }
 
-/// The zones of one chunk.
-pub fn read_chunk(chunk: &[u8]) -> Result<Vec<SavedZone>, Unusable> {
+/// Hands on the zones of one chunk, and notes their files.
+pub fn read_chunk(
+    chunk: &[u8],
+    files: &mut SavedFiles,
+    mut take: impl FnMut(Zone),
+) -> Result<(), Unusable> {
     let mut fields = Bytes::of(chunk);
-    let mut zones = Vec::new();
     while !fields.is_empty() {
         let fingerprint = fields.u64()?;
         let folder = FolderId::at(fields.u32()? as usize);
         let read_at = fields.u32()?;
         let len = fields.u32()? as usize;
         let zone = Zone::of_saved(fields.take(len)?).ok_or(Unusable::Damaged("a zone is none"))?;
-        let place = Place { fingerprint, folder, seen_in: 0, read_at };
-        zones.push(SavedZone { zone, place });
+        if folder.index() >= files.folders {
+            return Err(Unusable::Damaged("a zone file is in no folder"));
+        }
+        files.places.add(zone.apex(), Place { fingerprint, folder, seen_in: 0, read_at });
+        take(zone);
     }
-    Ok(zones)
+    Ok(())
 }
 
 impl ZoneFiles {
@@ -158,13 +164,13 @@ impl ZoneFiles {
         self.zones.capacity()
     }
 
-    /// Notes the place of a zone's file.
-    pub fn note_saved(&mut self, saved: &SavedZone) -> Result<(), Unusable> {
-        let SavedZone { zone, place } = saved;
-        if place.folder.index() >= self.folders.paths().len() {
-            return Err(Unusable::Damaged("a zone file is in no folder"));
-        }
-        self.zones.insert_new(zone.apex(), *place);
-        Ok(())
+    /// None yet, of those that a snapshot has beside the rest of this bookkeeping.
+    pub fn saved_files(&self) -> SavedFiles {
+        SavedFiles { places: self.zones.new_places(), folders: self.folders.paths().len() }
+    }
+
+    /// Notes where they stand; none is noted yet.
+    pub fn note_saved(&mut self, saved: SavedFiles) {
+        self.zones.insert_all_new(saved.places);
     }
 }
