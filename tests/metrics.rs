@@ -23,6 +23,7 @@ fn server() -> (Server, SocketAddr) {
     site.plain_zone("open.example").plain_zone("dark.example");
     site.records(&[Record::open("open.example")]);
     site.config_tail("[metrics]\nlisten = [\"127.0.0.1:0\"]");
+    site.config_tail("[query_log]\npath = \"queries.ndjson\"");
     site.config_tail(NOTICE_PAGE);
     let server = site.start();
     let address = metrics_address(&server);
