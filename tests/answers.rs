@@ -76,6 +76,34 @@ fn open_zone_in(mut site: Site) -> Server {
     site.start()
 }
 
+// --- Keys (RFC 8945) ---------------------------------------------------------------------------
+
+/// As Knot, NSD and BIND tell it.
+#[test]
+fn a_key_that_nobody_knows_is_told_by_an_unsigned_record() {
+    let server = open_zone();
+    let key = "hmac-sha256:Nobody.example:AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
+    for transport in ["+notcp", "+tcp"] {
+        for edns in ["+edns", "+noedns"] {
+            let reply = server.dig(&["-y", key, "www.site.example", "A", transport, edns]);
+            assert_eq!(reply.status, "NOTAUTH", "{reply}");
+            assert!(reply.answer.is_empty() && reply.authority.is_empty(), "{reply}");
+            assert_eq!(reply.edns.is_some(), edns == "+edns", "{reply}");
+            let tsig = reply.raw.lines().find(|line| line.contains("\tTSIG\t"));
+            let tsig: Vec<&str> = tsig.unwrap_or_default().split_whitespace().collect();
+            let [name, "0", "ANY", "TSIG", "hmac-sha256.", time, "300", mac_len, id, error, other] =
+                tsig[..]
+            else {
+                panic!("no TSIG record as it should be\n{reply}");
+            };
+            assert_eq!((name, mac_len, error, other), ("nobody.example.", "0", "BADKEY", "0"));
+            assert!(reply.raw.contains(&format!(", id: {id}\n")), "{reply}");
+            let signed_at: i64 = time.parse().expect("a number");
+            assert!((jiff::Timestamp::now().as_second() - signed_at).abs() < 60, "{reply}");
+        }
+    }
+}
+
 // --- Finding the answer (RFC 1034 §4.3.2) ------------------------------------------------------
 
 #[test]

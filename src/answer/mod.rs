@@ -22,6 +22,7 @@ use crate::filing::Reason;
 use crate::gate::Gate;
 use crate::wire::query::{Edns, HEADER_LEN, Query, Question, rcode};
 use crate::wire::reply::{ExtendedError, OptOptions, ReplyWriter, UDP_PAYLOAD};
+use crate::wire::tsig::{self, Unsigned};
 use crate::wire::{HashedName, Rtype};
 use crate::zone::ZoneTable;
 
@@ -228,9 +229,13 @@ pub fn answer_asked(
         }
     };
     reply.set_size(size, options.as_ref().map_or(0, OptOptions::reserve));
+    let qtype = read.question.map(|question| question.rtype);
     let finding = match (read.edns, read.question) {
         (Some(edns), _) if edns.version > 0 => Finding::of(rcode::BADVERS),
-        _ if read.has_tsig => Finding::of(rcode::NOTAUTH),
+        _ if read.tsig_at.is_some() => {
+            let tsig = read.tsig_at.and_then(|at| tsig::unknown_key(query, at));
+            return refuse_key(reply, qtype, tsig, options);
+        }
         // A query for a cookie alone (RFC 7873 §5.4).
         (Some(Edns { cookie: Some(_), .. }), None) => Finding::of(rcode::NOERROR),
         (_, None) => Finding::of(rcode::FORMERR),
@@ -239,7 +244,7 @@ pub fn answer_asked(
     if let Some(options) = &mut options {
         options.error = finding.error;
     }
-    finish(reply, read.question.map(|question| question.rtype), finding, options)
+    finish(reply, qtype, finding, options)
 }
 
 fn find(
@@ -284,6 +289,22 @@ fn opt_options<'a>(state: &'a State, context: &Context, edns: &Edns<'_>) -> OptO
         pad_to: (edns.wants_padding && context.transport == Transport::Encrypted)
             .then_some(PADDED_BLOCK),
     }
+}
+
+/// No key is shared with anybody (RFC 8945 §5.2.1); without `tsig`, the query's could not be read.
+#[cold]
+fn refuse_key(
+    reply: ReplyWriter<'_>,
+    qtype: Option<Rtype>,
+    tsig: Option<Unsigned>,
+    options: Option<OptOptions<'_>>,
+) -> Outcome {
+    let Some(tsig) = tsig else {
+        return finish(reply, qtype, Finding::of(rcode::FORMERR), options);
+    };
+    let rcode = rcode::NOTAUTH;
+    let len = reply.finish_with_tsig(rcode, options.as_ref(), &tsig);
+    Outcome::Reply(Reply { len, rcode, qtype, is_truncated: false, blocked: None })
 }
 
 fn finish(

@@ -9,7 +9,7 @@ use std::slice::Iter;
 use std::sync::Arc;
 
 use hickory_proto::op::{Header, HeaderCounts, Message, MessageType, Metadata, ResponseCode};
-use hickory_proto::rr::Record;
+use hickory_proto::rr::{Record, RecordType};
 use hickory_proto::serialize::binary::BinDecoder;
 use hickory_server::net::runtime::Time;
 use hickory_server::net::xfer::Protocol as Carrier;
@@ -70,7 +70,14 @@ impl RequestHandler for Bridge {
 fn decode(reply: &[u8]) -> Option<(Message, Queries)> {
     const HEADER_LEN: usize = 12;
     let decode = || -> Result<_, Box<dyn std::error::Error>> {
-        let message = Message::from_vec(reply)?;
+        let mut message = Message::from_vec(reply)?;
+        // TSIG stands last (RFC 8945 §5.1), where hickory would put OPT.
+        if let [.., last] = &message.additionals[..]
+            && last.record_type() == RecordType::TSIG
+            && let Some(edns) = message.edns.take()
+        {
+            message.additionals.insert(message.additionals.len() - 1, Record::from(&edns));
+        }
         let mut questions = BinDecoder::new(reply);
         questions.read_slice(HEADER_LEN)?;
         let queries = Queries::read(&mut questions, message.queries.len())?;
@@ -114,7 +121,7 @@ mod tests {
     use hickory_proto::op::{Edns, OpCode, Query};
     use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
     use hickory_proto::rr::rdata::{A, CNAME, NULL, SOA};
-    use hickory_proto::rr::{Name, RData, RecordType};
+    use hickory_proto::rr::{Name, RData};
     use hickory_proto::serialize::binary::BinEncoder;
 
     use super::*;

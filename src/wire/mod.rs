@@ -9,6 +9,7 @@ pub mod name;
 pub mod query;
 pub mod reply;
 pub mod rrtype;
+pub mod tsig;
 
 pub use hashed_name::{HashKey, HashedName};
 pub use name::{Name, NameError};

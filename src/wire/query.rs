@@ -39,8 +39,8 @@ pub struct Query<'a> {
     pub question: Option<Question>,
     /// What the OPT record says; `None` without one.
     pub edns: Option<Edns<'a>>,
-    /// The message ends with a TSIG record (RFC 8945).
-    pub has_tsig: bool,
+    /// Where the TSIG record (RFC 8945) begins that the message ends with.
+    pub tsig_at: Option<usize>,
 }
 
 /// Type and class of the question.
@@ -101,7 +101,7 @@ impl<'a> Query<'a> {
             }
             _ => return Err(refused),
         }
-        let mut query = Query { question_end: at, question, edns: None, has_tsig: false };
+        let mut query = Query { question_end: at, question, edns: None, tsig_at: None };
         // An IXFR carries the client's SOA in the authority section (RFC 1995 §3).
         let is_ixfr = question.is_some_and(|question| question.rtype == Rtype::IXFR);
         let is_query = answers == 0 && (authorities == 0 || is_ixfr);
@@ -119,7 +119,7 @@ impl<'a> Query<'a> {
                     refused.edns = Some(edns);
                     query.edns = Some(edns.with_options(record.rdata).ok_or(refused)?);
                 }
-                Rtype::TSIG if left == 0 => query.has_tsig = true,
+                Rtype::TSIG if left == 0 => query.tsig_at = Some(at),
                 Rtype::TSIG => return Err(refused),
                 _ => {}
             }

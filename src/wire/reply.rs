@@ -152,9 +152,33 @@ impl<'b> ReplyWriter<'b> {
 
     /// Finishes with an OPT record; what does not fit is left out, last option first.
     pub fn finish_with_opt(mut self, rcode: u16, options: &OptOptions<'_>) -> usize {
+        self.write_opt(rcode, options);
+        self.finish(rcode)
+    }
+
+    /// Finishes with a TSIG record behind OPT, if there is to be one; it is left out where it does not
+    /// fit.
+    pub fn finish_with_tsig(
+        mut self,
+        rcode: u16,
+        options: Option<&OptOptions<'_>>,
+        tsig: &[u8],
+    ) -> usize {
+        if let Some(options) = options {
+            self.write_opt(rcode, options);
+        }
+        self.limit = self.size;
+        if let Ok(room) = self.append(Section::Additional, 1, tsig.len()) {
+            room.copy_from_slice(tsig);
+        }
+        self.finish(rcode)
+    }
+
+    #[inline]
+    fn write_opt(&mut self, rcode: u16, options: &OptOptions<'_>) {
         let start = self.at;
         if start + OPT_LEN > self.size {
-            return self.finish(rcode);
+            return;
         }
         let opt = &mut self.out[start..self.size];
         let mut at = OPT_LEN;
@@ -201,7 +225,6 @@ impl<'b> ReplyWriter<'b> {
         put(opt, 9, ((at - OPT_LEN) as u16).to_be_bytes());
         self.at = start + at;
         self.counts[Section::Additional as usize] += 1;
-        self.finish(rcode)
     }
 
     fn write_header(&mut self, rcode: u16) {

@@ -16,6 +16,10 @@ use crate::common::{PATIENCE, Site, query};
 const TYPES: [u16; 5] = [1, 2, 16, 28, 65];
 const TRUNCATED: u8 = 0x02;
 
+/// A TSIG record with a key that nobody knows, the least that one can say.
+const TSIG: &[u8] = b"\x03key\0\0\xfa\0\xff\0\0\0\0\0\x1d\x0bhmac-sha256\0\
+    \0\0\x69\x56\0\0\x01\x2c\0\0\0\0\0\0\0\0";
+
 /// Appends an OPT record.
 fn with_edns(mut query: Vec<u8>, flags: u32, options: &[u8]) -> Vec<u8> {
     query[11] = 1;
@@ -63,12 +67,19 @@ fn corpus(site: &Site) -> Vec<Vec<u8>> {
         }
     }
     let odd = query(0, "www.filed.example", 1);
+    let signed = |mut query: Vec<u8>| {
+        query[11] += 1;
+        query.extend(TSIG);
+        query
+    };
     let changed = |at: usize, to: u8| {
         let mut query = odd.clone();
         query[at] = to;
         query
     };
     corpus.extend([
+        signed(odd.clone()),
+        signed(with_edns(odd.clone(), 0, &[])),
         with_edns(odd.clone(), VERSION_1, &[]),
         with_edns(odd.clone(), 0, &[0xff, 0xfe, 0, 3, 1, 2, 3]),
         changed(2, 0x01),
@@ -135,6 +146,10 @@ fn every_transport_gives_the_same_answers() {
         let message = read(wanted);
         assert_eq!(read(&over_quic[index]), message, "DoQ, {query:02x?}");
         assert_eq!(read(&over_http3[index]), message, "DoH3, {query:02x?}");
+        // TSIG stands last, and ends with its error: BADKEY.
+        for reply in [wanted, &over_quic[index], &over_http3[index]] {
+            assert_eq!(reply.ends_with(&[0, 17, 0, 0]), query.ends_with(TSIG), "{query:02x?}");
+        }
         rcodes.insert(u16::from(message.metadata.response_code));
         if let Some(edns) = &message.edns {
             let options = edns.options().as_ref();
