@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use common::{PATIENCE, Record, Server, Site, eventually, query};
+use common::{Fields, PATIENCE, Record, Server, Site, eventually, query};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -327,57 +327,6 @@ impl Reader {
             Frame::Data(bytes) => Fields::of(&bytes),
             control => panic!("no data, but {control:?}"),
         }
-    }
-}
-
-/// The fields of a protocol buffer: number, and value or bytes.
-#[derive(Debug)]
-struct Fields(Vec<(u64, u64, Vec<u8>)>);
-
-impl Fields {
-    fn of(mut bytes: &[u8]) -> Fields {
-        fn varint(bytes: &mut &[u8]) -> u64 {
-            let mut value = 0;
-            for shift in (0..64).step_by(7) {
-                let (byte, rest) = bytes.split_first().expect("a varint");
-                *bytes = rest;
-                value |= u64::from(byte & 0x7f) << shift;
-                if byte & 0x80 == 0 {
-                    break;
-                }
-            }
-            value
-        }
-        let mut fields = Vec::new();
-        while !bytes.is_empty() {
-            let key = varint(&mut bytes);
-            let (value, len) = match key & 7 {
-                0 => (varint(&mut bytes), 0),
-                2 => (0, varint(&mut bytes) as usize),
-                5 => (0, 4),
-                other => panic!("wire type {other}"),
-            };
-            let (text, rest) = bytes.split_at(len);
-            bytes = rest;
-            fields.push((key >> 3, value, text.to_vec()));
-        }
-        Fields(fields)
-    }
-
-    fn find(&self, number: u64) -> Option<&(u64, u64, Vec<u8>)> {
-        self.0.iter().find(|field| field.0 == number)
-    }
-
-    fn value(&self, number: u64) -> Option<u64> {
-        self.find(number).map(|field| field.1)
-    }
-
-    fn bytes(&self, number: u64) -> Option<&[u8]> {
-        self.find(number).map(|field| field.2.as_slice())
-    }
-
-    fn inner(&self, number: u64) -> Fields {
-        Fields::of(self.bytes(number).expect("a message within"))
     }
 }
 

@@ -7,17 +7,20 @@
 #![allow(dead_code, missing_docs, unused_imports)]
 
 mod dig;
+mod fields;
 pub mod http;
 mod record;
 
 pub use dig::{Reply, Rr, dig_at, exchange, query, rdata, wire_name};
+pub use fields::Fields;
 pub use record::{Record, anchor, from_now, ndjson};
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::fs;
-use std::io::{BufRead, BufReader, Write as _};
+use std::io::{self, BufRead, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -63,7 +66,11 @@ pub struct Site {
     regions: String,
     tail: String,
     verbatim: Option<String>,
+    before_exec: Option<BeforeExec>,
 }
+
+/// What the child does between fork and exec.
+pub type BeforeExec = Box<dyn FnMut() -> io::Result<()> + Send + Sync>;
 
 impl Default for Site {
     fn default() -> Site {
@@ -91,6 +98,7 @@ impl Site {
             regions: REGIONS.to_owned(),
             tail: String::new(),
             verbatim: None,
+            before_exec: None,
         }
     }
 
@@ -231,6 +239,16 @@ impl Site {
         run_beiand(args, &config)
     }
 
+    /// Has the child that becomes the server do this first.
+    ///
+    /// # Safety
+    ///
+    /// As of [`CommandExt::pre_exec`]: no memory is taken, no lock.
+    pub unsafe fn before_exec(&mut self, work: BeforeExec) -> &mut Site {
+        self.before_exec = Some(work);
+        self
+    }
+
     /// Starts `beiand serve` and waits until it says that it is ready.
     #[track_caller]
     pub fn start(self) -> Server {
@@ -309,9 +327,14 @@ pub struct Server {
 
 impl Server {
     #[track_caller]
-    fn start(site: Site) -> Server {
+    fn start(mut site: Site) -> Server {
         let config = site.write_config();
-        let mut child = Command::new(program())
+        let mut command = Command::new(program());
+        if let Some(work) = site.before_exec.take() {
+            // SAFETY: promised by whoever gave it.
+            unsafe { command.pre_exec(work) };
+        }
+        let mut child = command
             .args(["serve", "--config"])
             .arg(&config)
             .stdin(Stdio::null())

@@ -8,5 +8,6 @@ mod certificates;
 mod clients;
 mod hostile;
 mod https;
+mod observed;
 mod same_answers;
 mod tls;
