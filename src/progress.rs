@@ -1,42 +1,198 @@
-//! How far a long load is, told in the log every two seconds.
+//! How far a long load is: told in the log every two seconds or, where somebody shows it on a
+//! terminal, on a line that is drawn anew in place.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-const EVERY: Duration = Duration::from_secs(2);
+const LOGGED_EVERY: Duration = Duration::from_secs(2);
+const DRAWN_EVERY: Duration = Duration::from_millis(100);
+/// A load that is over sooner draws nothing.
+const FIRST_DRAWN: Duration = Duration::from_millis(300);
+
+/// Shows a line in place of the one before; `None` takes it away.
+pub type Draw = Box<dyn Fn(Option<&str>) + Send + Sync>;
+
+static DRAW: OnceLock<Draw> = OnceLock::new();
+
+/// Has loads shown from now on, for the whole process, and no longer told in the log.
+pub fn show_by(draw: Draw) {
+    // Who came first goes on: there is one terminal.
+    let _ = DRAW.set(draw);
+}
 
 /// Counts what is done. A load that is soon over says nothing.
-#[derive(Debug)]
 pub struct Progress {
+    told: Told,
+    draw: Option<&'static Draw>,
+    /// When to tell next.
+    due: Instant,
+    is_drawn: bool,
+}
+
+/// What can be told.
+#[derive(Debug)]
+struct Told {
     what: &'static str,
     done: u64,
     of: Option<u64>,
     begun: Instant,
-    told: Instant,
 }
 
 impl Progress {
-    /// Begins to count, out of so many where that is known. `what` names the things in the plural.
+    /// Begins to count, out of so many where that is known. `what` names the things in the plural;
+    /// bytes are shown as MiB.
     pub fn new(what: &'static str, of: Option<u64>) -> Progress {
-        let now = Instant::now();
-        Progress { what, done: 0, of, begun: now, told: now }
+        Progress::begin(what, of, Instant::now(), DRAW.get())
+    }
+
+    fn begin(
+        what: &'static str,
+        of: Option<u64>,
+        now: Instant,
+        draw: Option<&'static Draw>,
+    ) -> Progress {
+        let due = now + if draw.is_some() { FIRST_DRAWN } else { LOGGED_EVERY };
+        Progress { told: Told { what, done: 0, of, begun: now }, draw, due, is_drawn: false }
     }
 
     /// So many more are done.
     pub fn add(&mut self, count: u64) {
-        self.done += count;
-        if self.told.elapsed() < EVERY {
+        self.add_at(count, Instant::now());
+    }
+
+    fn add_at(&mut self, count: u64, now: Instant) {
+        self.told.done += count;
+        if now < self.due {
             return;
         }
-        self.told = Instant::now();
-        let Progress { what, done, .. } = *self;
-        let rate = done as f64 / self.begun.elapsed().as_secs_f64();
-        let per_second = rate as u64;
-        match self.of {
-            Some(of) => {
-                let left_s = (of.saturating_sub(done) as f64 / rate.max(1.0)) as u64;
+        match self.draw {
+            Some(draw) => {
+                self.due = now + DRAWN_EVERY;
+                self.is_drawn = true;
+                draw(Some(&self.told.line(now)));
+            }
+            None => {
+                self.due = now + LOGGED_EVERY;
+                self.told.log(now);
+            }
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let (Some(draw), true) = (self.draw, self.is_drawn) {
+            draw(None);
+        }
+    }
+}
+
+impl Told {
+    /// A second, and how many seconds are left, where that is known.
+    fn rate(&self, now: Instant) -> (u64, Option<u64>) {
+        let rate = self.done as f64 / (now - self.begun).as_secs_f64();
+        let left = |of: u64| (of.saturating_sub(self.done) as f64 / rate.max(1.0)) as u64;
+        (rate as u64, self.of.map(left))
+    }
+
+    fn log(&self, now: Instant) {
+        let Told { what, done, of, .. } = *self;
+        match (of, self.rate(now)) {
+            (Some(of), (per_second, Some(left_s))) => {
                 tracing::info!(what, done, of, per_second, left_s, "loading");
             }
-            None => tracing::info!(what, done, per_second, "loading"),
+            (_, (per_second, _)) => tracing::info!(what, done, per_second, "loading"),
         }
+    }
+
+    fn line(&self, now: Instant) -> String {
+        let (unit, name, scale) = match self.what.strip_prefix("bytes ") {
+            Some(of_what) => ("MiB ", of_what, 1 << 20),
+            None => ("", self.what, 1),
+        };
+        let (rate, left) = self.rate(now);
+        let [done, rate] = [self.done, rate].map(|number| grouped(number / scale));
+        let of = self.of.map_or_else(String::new, |of| format!(" of {}", grouped(of / scale)));
+        let left = match left {
+            None => String::new(),
+            Some(left @ ..120) => format!(", {left} s left"),
+            Some(left) => format!(", {} min left", left.div_ceil(60)),
+        };
+        format!("loading: {done}{of} {unit}{name}, {rate} a second{left}")
+    }
+}
+
+/// `12,345`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// What was drawn, and what draws it.
+    fn drawing() -> (Arc<Mutex<Vec<String>>>, &'static Draw) {
+        let drawn = Arc::new(Mutex::new(Vec::new()));
+        let to = Arc::clone(&drawn);
+        let draw: Draw = Box::new(move |line| {
+            to.lock().expect("whole").push(line.unwrap_or("(none)").to_owned());
+        });
+        (drawn, Box::leak(Box::new(draw)))
+    }
+
+    #[test]
+    fn a_long_load_is_drawn_often_and_its_line_is_taken_away() {
+        let (drawn, draw) = drawing();
+        let begun = Instant::now();
+        let after = |ms| begun + Duration::from_millis(ms);
+        let mut zones = Progress::begin("zones", Some(1_000_000), begun, Some(draw));
+        for (ms, count) in [(299, 1_000), (500, 4_000), (599, 1_000), (600, 6_000), (2_000, 28_000)]
+        {
+            zones.add_at(count, after(ms));
+        }
+        drop(zones);
+        let lines = [
+            "loading: 5,000 of 1,000,000 zones, 10,000 a second, 99 s left",
+            "loading: 12,000 of 1,000,000 zones, 20,000 a second, 49 s left",
+            "loading: 40,000 of 1,000,000 zones, 20,000 a second, 48 s left",
+            "(none)",
+        ];
+        assert_eq!(*drawn.lock().expect("whole"), lines);
+    }
+
+    #[test]
+    fn bytes_are_drawn_as_mebibytes_and_a_number_that_is_not_known_is_left_out() {
+        let (drawn, draw) = drawing();
+        let begun = Instant::now();
+        let of = Some(737 << 20);
+        Progress::begin("bytes of filings", of, begun, Some(draw))
+            .add_at(4 << 20, begun + Duration::from_secs(2));
+        Progress::begin("zone files found", None, begun, Some(draw))
+            .add_at(12_345, begun + Duration::from_secs(5));
+        let lines = [
+            "loading: 4 of 737 MiB of filings, 2 a second, 7 min left",
+            "(none)",
+            "loading: 12,345 zone files found, 2,469 a second",
+            "(none)",
+        ];
+        assert_eq!(*drawn.lock().expect("whole"), lines);
+    }
+
+    #[test]
+    fn a_short_load_draws_nothing() {
+        let (drawn, draw) = drawing();
+        Progress::begin("zones", None, Instant::now(), Some(draw)).add(1);
+        assert!(drawn.lock().expect("whole").is_empty());
     }
 }

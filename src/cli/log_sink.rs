@@ -1,17 +1,20 @@
 //! Where log events go: standard error, in such a way that no thread waits for its reader and none
-//! fails with it.
+//! fails with it. On a terminal, how far a long load is stands on a line below them.
 //!
 //! A full disk behind standard error costs events; a pipe whose reader stalls costs those that do
 //! not fit in a queue. How many were lost is told as soon as events can be written again.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing_subscriber::fmt::MakeWriter;
+
+use crate::progress;
 
 /// Bytes of events that wait for a slow reader before further ones are lost.
 const MAX_QUEUED: usize = 4 << 20;
@@ -43,6 +46,12 @@ struct Queue {
     lost_in_all: u64,
     /// The last event was cut off in the middle of its line.
     is_torn: bool,
+    /// What is to stand below the events.
+    line: Option<String>,
+    /// It has changed since it was written.
+    is_line_due: bool,
+    /// One stands there.
+    is_line_shown: bool,
 }
 
 /// What became of an event.
@@ -64,6 +73,29 @@ impl Sink {
         Sink(Arc::new(Shared { out, queue: Mutex::default(), changed: Condvar::new() }))
     }
 
+    /// Shows on a terminal how far long loads are.
+    pub(super) fn show_progress(&self) {
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        if io::stderr().is_terminal() && !is_dumb {
+            let sink = self.clone();
+            progress::show_by(Box::new(move |line| sink.show(line)));
+        }
+    }
+
+    /// Has this stand below the events, in place of what stands there.
+    fn show(&self, line: Option<&str>) {
+        let mut queue = self.0.lock();
+        queue.line = line.map(str::to_owned);
+        queue.is_line_due = true;
+        if queue.is_detached {
+            self.0.changed.notify_all();
+        } else {
+            let text = queue.with_line(&[]);
+            // A line that is lost is soon drawn again.
+            let _ = self.0.write(&text, false);
+        }
+    }
+
     /// From now on a thread writes, and nobody else waits for it.
     pub(super) fn detach(&self) -> io::Result<()> {
         let sink = self.clone();
@@ -82,7 +114,7 @@ impl Sink {
     pub(super) fn flush_briefly(&self) {
         let deadline = Instant::now() + LAST_WORDS;
         let mut queue = self.0.lock();
-        while !queue.events.is_empty() || queue.is_writing {
+        while !queue.events.is_empty() || queue.is_line_due || queue.is_writing {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
@@ -96,17 +128,21 @@ impl Sink {
     fn run(&self) {
         let mut queue = self.0.lock();
         loop {
-            let Some(event) = queue.events.pop_front() else {
+            let event = queue.events.pop_front();
+            if event.is_none() && !queue.is_line_due {
                 queue = self.0.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 continue;
-            };
-            queue.bytes -= event.len();
+            }
+            let text = queue.with_line(event.as_deref().unwrap_or_default());
+            queue.bytes -= event.as_ref().map_or(0, Vec::len);
             queue.is_writing = true;
             let is_torn = queue.is_torn;
             drop(queue);
-            let written = self.0.write(&event, is_torn);
+            let written = self.0.write(&text, is_torn);
             queue = self.0.lock();
-            queue.note(written);
+            if event.is_some() {
+                queue.note(written);
+            }
             queue.is_writing = false;
             self.0.changed.notify_all();
             if written == Written::Whole && queue.lost > 0 && queue.events.is_empty() {
@@ -144,6 +180,26 @@ impl Shared {
 }
 
 impl Queue {
+    /// The event, if there is one, with the line taken away above it and put below it.
+    fn with_line<'e>(&mut self, event: &'e [u8]) -> Cow<'e, [u8]> {
+        /// Back to the first column, and nothing from there on.
+        const TAKE_AWAY: &str = "\r\x1b[K";
+        /// What is wider than the terminal is cut off there, or it would not be taken away whole.
+        const NO_WRAP: &str = "\x1b[?7l";
+        const WRAP: &str = "\x1b[?7h";
+        let was_shown = std::mem::replace(&mut self.is_line_shown, self.line.is_some());
+        self.is_line_due = false;
+        if !was_shown && self.line.is_none() {
+            return Cow::Borrowed(event);
+        }
+        let mut text = TAKE_AWAY.as_bytes().to_vec();
+        text.extend(event);
+        if let Some(line) = &self.line {
+            text.extend([NO_WRAP, line, WRAP].concat().bytes());
+        }
+        Cow::Owned(text)
+    }
+
     fn lose_one(&mut self) {
         self.lost += 1;
         self.lost_in_all += 1;
@@ -162,7 +218,8 @@ impl Write for Sink {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let mut queue = self.0.lock();
         if !queue.is_detached {
-            let written = self.0.write(event, queue.is_torn);
+            let text = queue.with_line(event);
+            let written = self.0.write(&text, queue.is_torn);
             queue.note(written);
         } else if queue.bytes + event.len() > MAX_QUEUED {
             queue.lose_one();
@@ -214,6 +271,34 @@ mod tests {
         let read = lines(&read);
         assert_eq!(read.len(), sent - lost);
         assert!(read.iter().all(|line| line.len() == 1023), "whole lines");
+    }
+
+    #[test]
+    fn the_line_stands_below_the_events_until_it_is_taken_away() {
+        for is_detached in [false, true] {
+            let (mut reader, writer) = io::pipe().expect("a pipe");
+            let mut sink = Sink::to(Some(File::from(std::os::fd::OwnedFd::from(writer))));
+            if is_detached {
+                sink.detach().expect("a thread");
+            }
+            let mut comes = |wanted: &str| {
+                let mut bytes = vec![0; wanted.len()];
+                reader.read_exact(&mut bytes).expect("it is written");
+                assert_eq!(String::from_utf8_lossy(&bytes), wanted);
+            };
+            sink.write_all(b"one\n").expect("it never fails");
+            comes("one\n");
+            sink.show(Some("1 zone"));
+            comes("\r\x1b[K\x1b[?7l1 zone\x1b[?7h");
+            sink.show(Some("2 zones"));
+            comes("\r\x1b[K\x1b[?7l2 zones\x1b[?7h");
+            sink.write_all(b"two\n").expect("it never fails");
+            comes("\r\x1b[Ktwo\n\x1b[?7l2 zones\x1b[?7h");
+            sink.show(None);
+            comes("\r\x1b[K");
+            sink.write_all(b"three\n").expect("it never fails");
+            comes("three\n");
+        }
     }
 
     #[test]

@@ -87,6 +87,7 @@ pub fn start(log: Log) -> Started {
     let variable = std::env::var("RUST_LOG").ok();
     let (filter, bad) = filter(log.level, variable.as_deref());
     let sink = Sink::to_stderr();
+    sink.show_progress();
     // It would tell them by `eprintln!`, which panics where standard error is the trouble.
     let builder = tracing_subscriber::fmt().log_internal_errors(false);
     let shown = match &variable {

@@ -18,6 +18,7 @@ use crate::reload::protocol::Request;
 use crate::serve::BindError;
 use crate::wire::name::Name;
 use crate::wire::rrtype::Rtype;
+use log_sink::Sink;
 use show::{Format, Show};
 
 pub mod check;
@@ -272,6 +273,9 @@ fn dispatch(arguments: &Arguments, show: &Show) -> Result<Exit, Failure> {
     };
     let config = || read_config()?.map_err(Failure::Config);
     let mut out = io::BufWriter::new(io::stdout().lock());
+    if !matches!(arguments.verb, Verb::Serve) {
+        Sink::to_stderr().show_progress();
+    }
     let exit = match &arguments.verb {
         // Faults of the configuration are what this verb is for.
         Verb::Check { .. } => check::run(read_config()?, show, &mut out),

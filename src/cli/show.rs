@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::Failure;
 use crate::fault::{Fault, Severity};
+use crate::progress::grouped;
 
 /// For whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,16 +149,8 @@ pub const PLACE: Style = Style::new().bold();
 
 /// `1 zone`, `2 zones`, `12,345 zones`.
 pub fn count(number: u64, of: &str) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
     let plural = if number == 1 { "" } else { "s" };
-    format!("{grouped} {of}{plural}")
+    format!("{} {of}{plural}", grouped(number))
 }
 
 #[cfg(test)]

@@ -308,15 +308,17 @@ impl Reader<'_> {
     ) -> Result<Reading, Unread> {
         let mut cutter = Cutter::new(file, from, &layout, limit, end);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut progress = Progress::new("bytes of filings", Some(limit));
         let mut portions = if threads == 1 || limit.saturating_sub(from.offset) <= 4 * BLOCK as u64
         {
             let mut portions = Vec::new();
             while let Some(cut) = cutter.next()? {
                 portions.push(self.portion(&layout, &cut));
+                progress.add(cut.bytes.len() as u64);
             }
             portions
         } else {
-            self.in_threads(&mut cutter, &layout, limit, threads)?
+            self.in_threads(&mut cutter, &layout, &mut progress, threads)?
         };
         if cutter.carry.len() > LONGEST_LINE {
             return Err(self.refused(
@@ -339,7 +341,7 @@ impl Reader<'_> {
         &self,
         cutter: &mut Cutter<'_>,
         layout: &Layout,
-        limit: u64,
+        progress: &mut Progress,
         threads: usize,
     ) -> Result<Vec<Portion>, Unread> {
         let (sender, receiver) = mpsc::sync_channel::<Cut>(2 * threads);
@@ -357,7 +359,6 @@ impl Reader<'_> {
                 }
             };
             let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            let mut progress = Progress::new("bytes of filings", Some(limit));
             let mut cut_all = || -> io::Result<()> {
                 while let Some(cut) = cutter.next()? {
                     progress.add(cut.bytes.len() as u64);

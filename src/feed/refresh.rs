@@ -22,6 +22,7 @@ use super::store::{CROWD, Delta, FileId, FilingStore, Rest, SiteKey, Touched};
 use crate::fault::{Fault, Severity};
 use crate::filing::record::FilingRecord;
 use crate::filing::site_domain::SiteDomain;
+use crate::progress::Progress;
 
 /// A folder of filing files and the store of their records. For one writer; see the module's
 /// description.
@@ -369,7 +370,9 @@ impl Feed {
         round: &mut Round,
     ) -> Vec<Plan> {
         let mut plans = Vec::new();
+        let mut progress = Progress::new("filing files", Some(paths.len() as u64));
         for path in paths {
+            progress.add(1);
             // A folder stands for all below.
             let writer = path.ancestors().find_map(|part| writers.get(part));
             let writer = writer.copied().unwrap_or(Writer::Unknown);
