@@ -16,6 +16,8 @@ pub(super) struct Columns(Vec<Option<Field>>);
 /// Buffers for rows with quotes, used again for each.
 #[derive(Debug, Default)]
 pub(super) struct Unquoted {
+    /// Made once: that takes longer than a hundred rows.
+    reader: Option<Reader>,
     text: Vec<u8>,
     ends: Vec<usize>,
 }
@@ -135,7 +137,8 @@ impl Unquoted {
         self.text.resize(row.len() + 1, 0);
         self.ends.clear();
         self.ends.resize(memchr::memchr_iter(b',', row.as_bytes()).count() + 2, 0);
-        let mut reader = Reader::new();
+        let reader = self.reader.get_or_insert_with(Reader::new);
+        reader.reset();
         let (mut read, mut written, mut found) = (0, 0, 0);
         loop {
             let (result, more_read, more_written, more_found) = reader.read_record(

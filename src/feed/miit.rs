@@ -74,7 +74,7 @@ pub(super) fn reply(text: &str) -> Result<Vec<QueriedRow>, (Finished, HeaderFaul
     let mut lines = object_lines(text).into_iter();
     let records = match value {
         Value::Array(records) => records,
-        Value::Object(envelope) if envelope.contains_key("code") => {
+        Value::Object(mut envelope) if envelope.contains_key("code") => {
             let code = &envelope["code"];
             if code.as_u64() != Some(200) && code.as_str() != Some("200") {
                 let message = envelope.get("msg").and_then(Value::as_str).unwrap_or_default();
@@ -92,9 +92,12 @@ pub(super) fn reply(text: &str) -> Result<Vec<QueriedRow>, (Finished, HeaderFaul
                     &envelope["success"],
                 ));
             }
-            match envelope.get("params").and_then(|params| params.get("list")) {
-                Some(Value::Array(records)) => records.clone(),
-                _ => return Err(whole("the reply has no params.list".into(), code)),
+            let list = envelope.get_mut("params").and_then(|params| params.get_mut("list"));
+            match list.map(Value::take) {
+                Some(Value::Array(records)) => records,
+                _ => {
+                    return Err(whole("the reply has no params.list".into(), &envelope["code"]));
+                }
             }
         }
         Value::Object(record) if record.contains_key("domain") => {

@@ -4,6 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
+use arrayvec::ArrayVec;
+
 use super::block::{
     EXTRA_LEN, HEADER_LEN, INDEX_ENTRY_LEN, NODE_LEN, NODE_RRSET_LEN, Node, OWN_OWNER, RECORD_LEN,
     RRSET_LEN, TO_APEX, TTL_AT, ZONE_BROKEN, Zone, flag, index_entry, places_of, u32_at,
@@ -96,7 +98,8 @@ impl Builder {
     /// A zone that failed to load and has no last good version: it answers SERVFAIL.
     pub fn broken(origin: &Name) -> Zone {
         let apex = origin.to_lowercase();
-        let mut block = header(&apex);
+        let mut block = Vec::new();
+        begin_block(&mut block, &apex);
         block[22] = ZONE_BROKEN;
         // One free index entry: every search ends there.
         let index_at = block.len() as u32;
@@ -233,7 +236,7 @@ impl Builder {
 
     /// Gives each node its place, and writes everything but links, RRsets and index entries.
     fn lay_out(&mut self, apex: &Name) -> Result<usize, BuildError> {
-        self.block = header(apex);
+        begin_block(&mut self.block, apex);
         let capacity = (self.nodes.len() * 4 / 3 + 1).next_power_of_two();
         let index_at = self.block.len();
         self.block.resize(index_at + INDEX_ENTRY_LEN * capacity, 0);
@@ -577,12 +580,12 @@ fn address_hints(rdata: &[u8], mut note: impl FnMut(IpAddr)) {
     }
 }
 
-fn header(apex: &Name) -> Vec<u8> {
-    let mut block = vec![0; HEADER_LEN];
+fn begin_block(block: &mut Vec<u8>, apex: &Name) {
+    block.clear();
+    block.resize(HEADER_LEN, 0);
     block[20] = apex.as_wire().len() as u8;
     block[21] = apex.label_count() as u8;
     block.extend_from_slice(apex.as_wire());
-    block
 }
 
 /// The labels of an owner above the apex.
@@ -590,8 +593,9 @@ fn relative<'a>(owner: &'a [u8], apex: &Name) -> &'a [u8] {
     &owner[..owner.len().saturating_sub(apex.as_wire().len())]
 }
 
-fn label_starts(relative: &[u8]) -> Vec<usize> {
-    let mut starts = Vec::new();
+/// A name of 255 bytes has no more than 127 labels.
+fn label_starts(relative: &[u8]) -> ArrayVec<usize, { name::MAX_NAME_LEN / 2 }> {
+    let mut starts = ArrayVec::new();
     let mut at = 0;
     while at < relative.len() {
         starts.push(at);

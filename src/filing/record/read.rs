@@ -60,7 +60,13 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn text(&self, field: Field) -> &'a str {
-        self.fields.get(field).trim()
+        let text = self.fields.get(field);
+        // Most have nothing to take away.
+        match text.as_bytes() {
+            [] => text,
+            [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+            _ => text.trim(),
+        }
     }
 
     fn fault(
