@@ -125,12 +125,23 @@ impl Queries {
 
 /// What was written.
 pub struct Data {
-    /// Every zone, in order; the tenth of them whose number ends in 7 has no filing.
+    /// Every zone, in order; those whose number ends in 7 have no filing.
     pub zones: Vec<ZoneFile>,
     /// The folder of the zones.
     pub zones_folder: PathBuf,
     /// The folder of the filings.
     pub filings_folder: PathBuf,
+    /// How many domains have a number; those behind the zones' are hosted elsewhere.
+    filings: usize,
+}
+
+/// How the records of the filing file stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// By number.
+    Ascending,
+    /// The last one first.
+    Descending,
 }
 
 const TLDS: [&str; 6] = ["com", "cn", "net", "com.cn", "org", "top"];
@@ -204,10 +215,15 @@ pub fn address(number: usize) -> [u8; 4] {
     [10, (number >> 16) as u8, (number >> 8) as u8, number as u8]
 }
 
+/// The serial of a zone as first written.
+fn serial(number: usize) -> u32 {
+    2_024_000_000 + (number as u32).wrapping_mul(7_919) % 1_000_000
+}
+
 /// One line of filings.
-pub fn filing(domain: &str, number: usize, synced: &str) -> String {
+pub fn filing(domain: &str, number: usize, status: &str) -> String {
     format!(
-        "{domain},京ICP备2024{n:06}号,京ICP备2024{n:06}号-1,owner {number},enterprise,in-force,2024-01-02T10:00:00+08:00,hoster,{synced}\n",
+        "{domain},京ICP备2024{n:06}号,京ICP备2024{n:06}号-1,owner {number},enterprise,{status},2024-01-02T10:00:00+08:00,hoster,2024-01-02T15:00:00+08:00\n",
         n = number % 1_000_000,
     )
 }
@@ -226,33 +242,63 @@ impl Data {
             }
             let origin = origin(number);
             let file = part.join(format!("{origin}.zone"));
-            let serial = 2_024_000_000 + (number as u32).wrapping_mul(7_919) % 1_000_000;
-            let text = zone_text(number, serial, address(number));
-            // Of an earlier run in the same folder most are as they should be.
-            if fs::read(&file).ok().as_deref() != Some(text.as_bytes()) {
-                fs::write(&file, text).expect("a file");
-            }
             files.push(ZoneFile { origin, file });
+        }
+        let data = Data { zones: files, zones_folder, filings_folder, filings };
+        data.restore_zones(0..zones);
+        data.restore_filings();
+        data
+    }
+
+    /// Has these zones as they are at first.
+    pub fn restore_zones(&self, numbers: impl IntoIterator<Item = usize>) {
+        for number in numbers {
+            let file = &self.zones[number].file;
+            let text = zone_text(number, serial(number), address(number));
+            // Of an earlier run in the same folder most are as they should be.
+            if fs::read(file).ok().as_deref() != Some(text.as_bytes()) {
+                fs::write(file, text).expect("a file");
+            }
             if (number + 1).is_multiple_of(100_000) {
                 eprintln!("{} zones written", number + 1);
             }
         }
-        let mut out =
-            BufWriter::new(fs::File::create(filings_folder.join("10.csv")).expect("a file"));
+    }
+
+    /// Has the filings as they are at first.
+    pub fn restore_filings(&self) {
+        self.write_filings(&self.filings_file(), Order::Ascending, None);
+    }
+
+    /// The file of all filings.
+    pub fn filings_file(&self) -> PathBuf {
+        self.filings_folder.join("10.csv")
+    }
+
+    /// Writes a file of all filings, one of them cancelled if so told.
+    pub fn write_filings(&self, file: &Path, order: Order, cancelled: Option<usize>) {
+        let mut out = BufWriter::new(fs::File::create(file).expect("a file"));
         out.write_all(
             b"domain,subject_number,site_number,subject,nature,status,approved_at,provider,synced_at\n",
         )
         .expect("a write");
-        for number in 0..filings {
-            let domain =
-                if number < zones { origin(number) } else { format!("elsewhere{number}.com") };
-            if number >= zones || is_filed(number) {
-                out.write_all(filing(&domain, number, "2024-01-02T15:00:00+08:00").as_bytes())
-                    .expect("a write");
+        let zones = self.zones.len();
+        for place in 0..self.filings {
+            let number = match order {
+                Order::Ascending => place,
+                Order::Descending => self.filings - 1 - place,
+            };
+            if number < zones && !is_filed(number) {
+                continue;
             }
+            let status = if cancelled == Some(number) { "cancelled" } else { "in-force" };
+            let line = match self.zones.get(number) {
+                Some(zone) => filing(&zone.origin, number, status),
+                None => filing(&format!("elsewhere{number}.com"), number, status),
+            };
+            out.write_all(line.as_bytes()).expect("a write");
         }
         out.flush().expect("a write");
-        Data { zones: files, zones_folder, filings_folder }
     }
 
     /// A quarter of a million queries of the set.

@@ -1,6 +1,6 @@
-//! beiand, Knot DNS, NSD and the machine's floor under the same load, on the same zones, in one
-//! run: CPU time per answered query, queries per second, latency, memory, start, and how long a
-//! change takes to be answered.
+//! beiand, what it is compared with, and the machine's floor under the same load, on the same zones,
+//! in one run: CPU time per answered query, queries per second, latency, memory, start, and how long
+//! a change takes to be answered.
 //!
 //! ```text
 //! cargo bench --bench load -- --zones 100000 --seconds 5 --rounds 3
@@ -12,54 +12,57 @@
 //!
 //! Options: `--zones N`, `--filings N` (records of domains that are not hosted, too), `--seconds S`
 //! (of each measurement), `--rounds N`, `--rate N` (offered load of the second measurement),
-//! `--changes N`, `--servers floor,knot,nsd,bind,beiand`,
+//! `--changes N` (of each kind, one at a time; 0: none of any kind), `--changes-rate N` (offered load
+//! meanwhile; a quarter of `--rate` unless set),
+//! `--servers floor,knot,nsd,bind,dnsdist,dnsdist-cache,beiand,beiand-observe,beiand-limited,beiand-journal`,
 //! `--sets hot,uniform,nxdomain,blocked,referral,not-hosted`, `--edns with,without`, `--out FOLDER`,
-//! `--data FOLDER` (where the zones are written, and kept for the next run).
+//! `--data FOLDER` (where the zones are written, and kept for the next run), `--server-cores 1,2`
+//! (measures two cores against one by the first of the sets, and nothing else; see `scaling.rs`).
+//!
+//! Changes are made to one server at a time while no other beiand runs, since all of them look at
+//! the same files.
 
+mod agreement;
+mod beiand;
+mod changes;
 mod data;
+mod dnsdist;
+mod floor;
 mod generator;
+mod measured;
+mod options;
 #[path = "../../tests/common/peers.rs"]
 mod peers;
 mod process;
 mod report;
+mod scaling;
 mod servers;
 mod sockets;
+mod steady;
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::Path;
 
-use data::{Data, Edns, QuerySet};
-use generator::{Load, Measured};
+use changes::Touched;
+use data::Data;
+use generator::Load;
+use options::{Cores, Options};
 use report::{Report, Row};
-use servers::Server;
+use servers::{ALONE, Server};
 
-/// The servers' core, and the generator's.
-const SERVER_CORE: usize = 0;
+/// The load generator's core.
 const LOAD_CORE: usize = 1;
-
-struct Options {
-    zones: usize,
-    filings: usize,
-    seconds: f64,
-    rounds: usize,
-    rate: u64,
-    changes: usize,
-    servers: Vec<String>,
-    sets: Vec<(QuerySet, Edns)>,
-    out: PathBuf,
-    data: Option<PathBuf>,
-}
 
 fn main() {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
     // `cargo bench` says it to every harness.
     words.retain(|word| word != "--bench");
-    if let [role, port] = &words[..]
+    if let [role, address, workers] = &words[..]
         && role == "floor"
     {
-        servers::be_the_floor(port.parse().expect("a port"));
+        let address = address.parse().expect("an address");
+        floor::be_the_floor(address, workers.parse().expect("a number"));
     }
-    let options = match parse(&words) {
+    let options = match options::parse(&words) {
         Ok(options) => options,
         Err(problem) => {
             eprintln!("load: {problem}; the options stand at the top of benches/load/main.rs");
@@ -68,45 +71,54 @@ fn main() {
     };
     process::pin_to(LOAD_CORE);
     let folder = tempfile::Builder::new().prefix("beiand-bench-").tempdir().expect("a temp folder");
-    eprintln!(
-        "{} zones, {} filings in {}",
-        options.zones,
-        options.filings,
-        folder.path().display()
-    );
-    let data_folder = options.data.as_deref().unwrap_or(folder.path());
+    let folder = folder.path();
+    eprintln!("{} zones, {} filings in {}", options.zones, options.filings, folder.display());
+    let data_folder = options.data.as_deref().unwrap_or(folder);
     let data = Data::write(data_folder, options.zones, options.filings);
 
-    let mut report =
-        Report::new(options.zones, options.filings, options.seconds, options.rounds, options.rate);
+    let mut report = Report::new(&options);
+    match options.cores {
+        Cores::OneAndTwo => two_cores(&options, folder, &data, &mut report),
+        Cores::One => {
+            let running = start(&options, folder, &data, &mut report);
+            load(&options, &running, &data, &mut report);
+            change(&options, running, folder, &data, &mut report);
+        }
+    }
+    report.write(&options.out);
+}
+
+fn start(options: &Options, folder: &Path, data: &Data, report: &mut Report) -> Vec<Server> {
     let mut running = Vec::new();
     for name in &options.servers {
         eprintln!("starting {name}");
-        match Server::start(name, folder.path(), &data) {
+        let started = Server::start(name, folder, data, &ALONE);
+        match started.and_then(|server| server.start_again(data, &ALONE)) {
             Ok(server) => running.push(server),
-            Err(problem) => {
-                eprintln!("{name} is left out: {problem}");
-                report.note(format!("{name} was left out: {problem}"));
-            }
+            Err(problem) => report.note(format!("{name} was left out: {problem}")),
         }
     }
     for &(set, edns) in &options.sets {
-        if let Some(difference) = servers::disagreement(&running, set, edns, &data) {
-            let note = format!("{}{}: answers differ: {difference}", set.name(), edns.suffix());
-            eprintln!("{note}");
-            report.note(note);
+        if let Some(difference) = agreement::disagreement(&running, set, edns, data) {
+            report.note(format!("{}{}: answers differ: {difference}", set.name(), edns.suffix()));
         }
     }
+    running
+}
+
+fn load(options: &Options, running: &[Server], data: &Data, report: &mut Report) {
     for round in 1..=options.rounds {
         for &(set, edns) in &options.sets {
             let queries = data.queries(set, edns, round as u64);
             let set = format!("{}{}", set.name(), edns.suffix());
-            for server in &running {
-                let time = Duration::from_secs_f64(options.seconds);
-                let full = measure(server, &Load::Full, time, &queries);
-                let steady = measure(server, &Load::Rate(options.rate), time, &queries);
+            for server in running {
+                let measure = |load: Load| {
+                    generator::run(server.address, &server.pids(), load, options.time, &queries)
+                };
+                let full = measure(Load::Full);
+                let steady = measure(Load::Rate(options.rate));
                 eprintln!(
-                    "round {round} {set:<19} {:<7} {:>8.0} q/s  {:.2} µs CPU; at {} q/s {:.2} µs CPU, p99 {:.0} µs",
+                    "round {round} {set:<19} {:<14} {:>8.0} q/s  {:.2} µs CPU; at {} q/s {:.2} µs CPU, p99 {:.0} µs",
                     server.name,
                     full.rate(),
                     full.cpu_micros(),
@@ -118,74 +130,65 @@ fn main() {
             }
         }
     }
+}
+
+fn change(
+    options: &Options,
+    running: Vec<Server>,
+    folder: &Path,
+    data: &Data,
+    report: &mut Report,
+) {
     for server in &running {
         if let Some(facts) = server.facts() {
-            eprintln!("changing what {} answers", server.name);
-            let rate = options.rate / 4;
-            let changes = server.change_times_under_load(&data, options.changes, rate);
-            report.server(server.name, facts, changes);
+            report.facts(server.name, facts);
         }
     }
-    drop(running);
-    report.write(&options.out);
+    if options.changes == 0 {
+        return;
+    }
+    let (beiands, others): (Vec<Server>, Vec<Server>) =
+        running.into_iter().partition(Server::is_beiand);
+    let names: Vec<&str> = beiands.iter().map(|server| server.name).collect();
+    drop(beiands);
+    let others = others.into_iter().filter(|server| !server.is_floor()).map(Ok);
+    // Those that look by themselves are started again one by one, from their snapshots.
+    let again = names.into_iter().map(|name| Server::start(name, folder, data, &ALONE));
+    for server in others.chain(again) {
+        let server = match server {
+            Ok(server) => server,
+            Err(problem) => {
+                report.note(format!("no changes were made to a server: {problem}"));
+                continue;
+            }
+        };
+        eprintln!("changing what {} answers", server.name);
+        let mut touched = Touched::default();
+        let (times, rate) = (options.changes, options.changes_rate);
+        let found = changes::under_load(&server, data, times, rate, &mut touched);
+        report.changes(server.name, found);
+        drop(server);
+        touched.restore(data);
+    }
 }
 
-fn measure(server: &Server, load: &Load, time: Duration, queries: &data::Queries) -> Measured {
-    generator::run(server.address, server.pid(), load, time, queries)
-}
-
-fn parse(words: &[String]) -> Result<Options, String> {
-    let mut options = Options {
-        zones: 100_000,
-        filings: 0,
-        seconds: 5.0,
-        rounds: 3,
-        rate: 80_000,
-        changes: 20,
-        servers: ["floor", "knot", "nsd", "beiand"].map(str::to_owned).to_vec(),
-        sets: Vec::new(),
-        out: PathBuf::from("bench-results"),
-        data: None,
-    };
-    let mut sets = QuerySet::ALL.to_vec();
-    let mut edns = vec![Edns::With, Edns::Without];
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        let value = words.next().ok_or_else(|| format!("{word} wants a value"))?;
-        let number =
-            || value.replace('_', "").parse::<usize>().map_err(|_| format!("{value} is no number"));
-        match word.as_str() {
-            "--zones" => options.zones = number()?.max(20),
-            "--filings" => options.filings = number()?,
-            "--rounds" => options.rounds = number()?.max(1),
-            "--rate" => options.rate = number()? as u64,
-            "--changes" => options.changes = number()?,
-            "--seconds" => {
-                options.seconds = value.parse().map_err(|_| format!("{value} is no number"))?;
+fn two_cores(options: &Options, folder: &Path, data: &Data, report: &mut Report) {
+    let (set, _) = options.sets[0];
+    for round in 1..=options.rounds {
+        for name in &options.servers {
+            match scaling::measure(name, folder, data, set, options.time) {
+                Ok(row) => {
+                    eprintln!(
+                        "round {round} {:<14} {:.2} µs CPU by one, {:.2} by two",
+                        row.server, row.one.cpu_micros, row.two.cpu_micros
+                    );
+                    report.scaling(row);
+                }
+                Err(problem) if round == 1 => {
+                    report.note(format!("{name} was left out: {problem}"));
+                }
+                Err(_) => {}
             }
-            "--servers" => options.servers = value.split(',').map(str::to_owned).collect(),
-            "--sets" => {
-                sets = value
-                    .split(',')
-                    .map(|name| QuerySet::named(name).ok_or_else(|| format!("no set {name}")))
-                    .collect::<Result<_, _>>()?;
-            }
-            "--edns" => {
-                edns = value
-                    .split(',')
-                    .map(|word| match word {
-                        "with" => Ok(Edns::With),
-                        "without" => Ok(Edns::Without),
-                        _ => Err(format!("--edns is with, without or both, not {word}")),
-                    })
-                    .collect::<Result<_, _>>()?;
-            }
-            "--data" => options.data = Some(PathBuf::from(value)),
-            "--out" => options.out = PathBuf::from(value),
-            other => return Err(format!("no option {other}")),
         }
     }
-    options.filings = options.filings.max(options.zones);
-    options.sets = sets.iter().flat_map(|set| edns.iter().map(|edns| (*set, *edns))).collect();
-    Ok(options)
 }

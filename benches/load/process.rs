@@ -17,8 +17,8 @@ pub fn pin_to(core: usize) {
     }
 }
 
-/// The process and all its descendants.
-pub fn family(pid: u32) -> Vec<u32> {
+/// These processes and all their descendants.
+pub fn family(pids: &[u32]) -> Vec<u32> {
     let parents: Vec<(u32, u32)> = fs::read_dir("/proc")
         .into_iter()
         .flatten()
@@ -30,7 +30,7 @@ pub fn family(pid: u32) -> Vec<u32> {
             Some((child, parent))
         })
         .collect();
-    let mut family = vec![pid];
+    let mut family = pids.to_vec();
     let mut at = 0;
     while at < family.len() {
         let parent = family[at];

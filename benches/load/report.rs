@@ -7,8 +7,11 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::generator::Measured;
-use super::servers::{Changes, Facts};
+use super::changes::Change;
+use super::measured::Measured;
+use super::options::Options;
+use super::scaling::{self, Figures};
+use super::servers::Facts;
 
 /// One server under one query set in one round.
 pub struct Row {
@@ -36,11 +39,6 @@ const COLUMNS: [(&str, &str, usize); 11] = [
 impl Row {
     /// From a measurement at full load and one at the fixed rate.
     pub fn new(server: &'static str, set: String, full: &Measured, steady: &Measured) -> Row {
-        // Without an answer, or with one that fits no query.
-        let lost = |measured: &Measured| {
-            let asked = (measured.answered + measured.lost).max(1);
-            (measured.lost + measured.strange) as f64 * 1e6 / asked as f64
-        };
         let figures = [
             full.cpu_micros(),
             full.rate(),
@@ -51,33 +49,43 @@ impl Row {
             steady.latency_micros(0.5),
             steady.latency_micros(0.99),
             steady.latency_micros(0.999),
-            lost(full),
-            lost(steady),
+            full.lost_per_million(),
+            steady.lost_per_million(),
         ];
         Row { server, set, figures }
     }
 }
 
 /// Everything found in one run.
+#[derive(Default)]
 pub struct Report {
     setting: Value,
     rows: Vec<Row>,
-    servers: Vec<(&'static str, Facts, Changes)>,
+    facts: Vec<(&'static str, Facts)>,
+    changes: Vec<(&'static str, Vec<Change>)>,
+    scaling: Vec<scaling::Row>,
     notes: Vec<String>,
 }
 
 impl Report {
     /// An empty report of a run with these settings.
-    pub fn new(zones: usize, filings: usize, seconds: f64, rounds: usize, rate: u64) -> Report {
+    pub fn new(options: &Options) -> Report {
         let setting = json!({
-            "zones": zones, "filings": filings, "seconds": seconds, "rounds": rounds, "rate": rate,
+            "zones": options.zones,
+            "filings": options.filings,
+            "seconds": options.time.as_secs_f64(),
+            "rounds": options.rounds,
+            "rate": options.rate,
+            "changes_rate": options.changes_rate,
             "kernel": said("uname", &["-sr"]),
             "cpu": cpu_model(),
             "knot": said("/usr/sbin/knotd", &["--version"]),
             "nsd": said("/usr/sbin/nsd", &["-v"]),
+            "bind": said("/usr/sbin/named", &["-v"]),
+            "dnsdist": said("/usr/bin/dnsdist", &["--version"]),
             "beiand": env!("CARGO_PKG_VERSION"),
         });
-        Report { setting, rows: Vec::new(), servers: Vec::new(), notes: Vec::new() }
+        Report { setting, ..Report::default() }
     }
 
     /// Adds a round's figures.
@@ -86,12 +94,23 @@ impl Report {
     }
 
     /// Adds what is measured of a server once.
-    pub fn server(&mut self, name: &'static str, facts: Facts, changes: Changes) {
-        self.servers.push((name, facts, changes));
+    pub fn facts(&mut self, name: &'static str, facts: Facts) {
+        self.facts.push((name, facts));
+    }
+
+    /// Adds how long a server's changes took.
+    pub fn changes(&mut self, name: &'static str, changes: Vec<Change>) {
+        self.changes.push((name, changes));
+    }
+
+    /// Adds a round's figures of one core and two.
+    pub fn scaling(&mut self, row: scaling::Row) {
+        self.scaling.push(row);
     }
 
     /// Adds a remark that a reader of the figures must know.
     pub fn note(&mut self, note: String) {
+        eprintln!("{note}");
         self.notes.push(note);
     }
 
@@ -125,29 +144,35 @@ impl Report {
     }
 
     fn markdown(&self) -> String {
-        let mut text = String::new();
         let setting = &self.setting;
-        let mut line = |line: String| writeln!(text, "{line}").expect("a String");
-        line(format!(
-            "# Load\n\n{} zones, {} filings; each measurement {} s, medians of {} rounds; fixed rate {} queries/s; server on one core, load on the other.",
+        let said: Vec<&str> = ["kernel", "cpu", "knot", "nsd", "bind", "dnsdist"]
+            .iter()
+            .filter_map(|key| setting[*key].as_str().filter(|said| !said.is_empty()))
+            .collect();
+        let mut text = format!(
+            "# Load\n\n{} zones, {} filings; each measurement {} s, medians of {} rounds; fixed rate {} queries/s; server on one core, load on the other.\n{}; beiand {}.\n",
             setting["zones"],
             setting["filings"],
             setting["seconds"],
             setting["rounds"],
-            setting["rate"]
-        ));
-        line(format!(
-            "{}; {}; {}; {}; beiand {}.\n",
-            setting["kernel"].as_str().unwrap_or(""),
-            setting["cpu"].as_str().unwrap_or(""),
-            setting["knot"].as_str().unwrap_or(""),
-            setting["nsd"].as_str().unwrap_or(""),
-            setting["beiand"].as_str().unwrap_or("")
-        ));
+            setting["rate"],
+            said.join("; "),
+            setting["beiand"].as_str().unwrap_or(""),
+        );
+        self.load_table(&mut text);
+        self.facts_table(&mut text);
+        self.changes_table(&mut text);
+        self.scaling_table(&mut text);
+        for note in &self.notes {
+            text += &format!("\n- {note}\n");
+        }
+        text
+    }
+
+    fn load_table(&self, text: &mut String) {
         let headings: Vec<&str> = COLUMNS.iter().map(|(_, heading, _)| *heading).collect();
-        line(format!("| set | server | × floor | {} |", headings.join(" | ")));
-        line(format!("| --- | --- | {}", "---: | ".repeat(COLUMNS.len() + 1).trim_end()));
-        for (set, server) in self.groups() {
+        let headings = format!("set | server | × floor | {}", headings.join(" | "));
+        let rows = self.groups().into_iter().map(|(set, server)| {
             let medians = self.medians(set, server);
             let floor = self.medians(set, "floor")[0];
             let ratio =
@@ -157,36 +182,90 @@ impl Report {
                 .zip(medians)
                 .map(|((_, _, decimals), figure)| format!("{figure:.decimals$}"))
                 .collect();
-            line(format!("| {set} | {server} | {ratio} | {} |", cells.join(" | ")));
-        }
-        line("\n| server | start s | MiB | MiB after load | zone replaced, median ms | worst ms | 1,000 zones ms | filing appended, median ms | worst ms | 1,000 filings ms | lost per million meanwhile |".to_owned());
-        line(format!("| --- | {}", "---: | ".repeat(10).trim_end()));
-        for (name, facts, changes) in &self.servers {
-            let filings = match changes.thousand_filings {
-                Some(all) => {
-                    format!(
-                        "{:.1} | {:.1} | {all:.0}",
-                        median(&changes.filing),
-                        worst(&changes.filing)
-                    )
-                }
-                None => " | | ".to_owned(),
+            format!("{set} | {server} | {ratio} | {}", cells.join(" | "))
+        });
+        table(text, &headings, 2, rows);
+    }
+
+    fn facts_table(&self, text: &mut String) {
+        let headings =
+            "server | start s | MiB | start from its snapshot s | MiB | MiB after all load";
+        let rows = self.facts.iter().map(|(name, facts)| {
+            let again = match facts.second_start {
+                Some(start) => format!("{:.2} | {:.0}", start.seconds, start.mib),
+                None => " | ".to_owned(),
             };
-            line(format!(
-                "| {name} | {:.1} | {:.0} | {:.0} | {:.1} | {:.1} | {:.0} | {filings} | {:.1} |",
-                facts.start_seconds,
-                facts.start_mib,
-                facts.end_mib,
-                median(&changes.zone),
-                worst(&changes.zone),
-                changes.thousand_zones,
-                changes.lost_per_million,
-            ));
+            let Facts { start, end_mib, .. } = facts;
+            format!("{name} | {:.2} | {:.0} | {again} | {end_mib:.0}", start.seconds, start.mib)
+        });
+        table(text, headings, 1, rows);
+    }
+
+    fn changes_table(&self, text: &mut String) {
+        let changes: Vec<(&str, &Change)> = self
+            .changes
+            .iter()
+            .flat_map(|(name, changes)| changes.iter().map(|change| (*name, change)))
+            .collect();
+        if !changes.is_empty() {
+            *text += &format!(
+                "\nChanges, while {} queries/s come in; latency is that of those queries, in the second before and meanwhile.\n",
+                self.setting["changes_rate"]
+            );
         }
-        for note in &self.notes {
-            line(format!("\n- {note}"));
+        let headings = "server | change | times | p50 ms | p99 ms | worst ms | latency before, p99 µs | meanwhile, p99 µs | worst µs | queries lost | of";
+        let rows = changes.into_iter().map(|(name, change)| {
+            format!(
+                "{name} | {} | {} | {:.1} | {:.1} | {:.1} | {:.0} | {:.0} | {:.0} | {} | {}",
+                change.what,
+                change.millis.len(),
+                quantile(&change.millis, 0.5),
+                quantile(&change.millis, 0.99),
+                quantile(&change.millis, 1.0),
+                change.p99_before_micros,
+                change.p99_micros,
+                change.worst_micros,
+                change.lost,
+                change.asked,
+            )
+        });
+        table(text, headings, 2, rows);
+    }
+
+    fn scaling_table(&self, text: &mut String) {
+        if !self.scaling.is_empty() {
+            *text += "\nTwo cores against one, at full load. *Apart*: one worker, the load on the other core. *One*: one worker and one load thread on one core, the other core idle. *Two*: both on both cores. *Scaling* is 2 × CPU(one) / CPU(two): 2 where the second worker costs the first one nothing.\n";
         }
-        text
+        let headings = "server | apart, CPU µs/query | one, CPU µs/query | two, CPU µs/query | scaling | one, queries/s | two, queries/s | two : one";
+        let rows = self.scaled_servers().into_iter().map(|name| {
+            let median = |figure: &dyn Fn(&scaling::Row) -> f64| self.scaled(name, figure);
+            let (one, two) = (median(&|row| row.one.cpu_micros), median(&|row| row.two.cpu_micros));
+            let (slow, fast) = (median(&|row| row.one.rate), median(&|row| row.two.rate));
+            format!(
+                "{name} | {:.2} | {one:.2} | {two:.2} | {:.2} | {slow:.0} | {fast:.0} | {:.2}",
+                median(&|row| row.apart.cpu_micros),
+                2.0 * one / two,
+                fast / slow,
+            )
+        });
+        table(text, headings, 1, rows);
+    }
+
+    /// In order of their first row.
+    fn scaled_servers(&self) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        for row in &self.scaling {
+            if !names.contains(&row.server) {
+                names.push(row.server);
+            }
+        }
+        names
+    }
+
+    /// The median of a figure over all rounds.
+    fn scaled(&self, server: &str, figure: &dyn Fn(&scaling::Row) -> f64) -> f64 {
+        let rows = self.scaling.iter().filter(|row| row.server == server);
+        median(&rows.map(figure).collect::<Vec<_>>())
     }
 
     fn json(&self) -> Value {
@@ -203,24 +282,62 @@ impl Report {
                 group
             })
             .collect();
-        let servers: Vec<Value> = self
-            .servers
-            .iter()
-            .map(|(name, facts, changes)| {
+        let facts = self.facts.iter().map(|(name, facts)| {
+            json!({
+                "server": name,
+                "start_seconds": facts.start.seconds,
+                "start_mib": facts.start.mib,
+                "second_start_seconds": facts.second_start.map(|start| start.seconds),
+                "second_start_mib": facts.second_start.map(|start| start.mib),
+                "end_mib": facts.end_mib,
+            })
+        });
+        let changes = self.changes.iter().flat_map(|(name, changes)| {
+            changes.iter().map(move |change| {
                 json!({
                     "server": name,
-                    "start_seconds": facts.start_seconds,
-                    "start_mib": facts.start_mib,
-                    "end_mib": facts.end_mib,
-                    "zone_replaced_ms": changes.zone,
-                    "thousand_zones_ms": changes.thousand_zones,
-                    "filing_appended_ms": changes.filing,
-                    "thousand_filings_ms": changes.thousand_filings,
-                    "lost_per_million": changes.lost_per_million,
+                    "change": change.what,
+                    "ms": change.millis,
+                    "p99_micros_before": change.p99_before_micros,
+                    "p99_micros": change.p99_micros,
+                    "worst_micros": change.worst_micros,
+                    "lost": change.lost,
+                    "asked": change.asked,
                 })
             })
-            .collect();
-        json!({ "setting": self.setting, "load": groups, "servers": servers, "notes": self.notes })
+        });
+        let figures =
+            |f: Figures| json!({ "cpu_micros": f.cpu_micros, "queries_per_second": f.rate });
+        let scaling = self.scaling.iter().map(|row| {
+            json!({
+                "server": row.server,
+                "apart": figures(row.apart),
+                "one": figures(row.one),
+                "two": figures(row.two),
+            })
+        });
+        json!({
+            "setting": self.setting,
+            "load": groups,
+            "servers": facts.collect::<Value>(),
+            "changes": changes.collect::<Value>(),
+            "scaling": scaling.collect::<Value>(),
+            "notes": self.notes,
+        })
+    }
+}
+
+/// A table in Markdown, if it has rows; so many columns hold text.
+fn table(text: &mut String, headings: &str, texts: usize, rows: impl Iterator<Item = String>) {
+    let mut rows = rows.peekable();
+    if rows.peek().is_none() {
+        return;
+    }
+    let columns = headings.split(" | ").count();
+    let rule = "--- | ".repeat(texts) + &"---: | ".repeat(columns - texts);
+    writeln!(text, "\n| {headings} |\n| {}", rule.trim_end()).expect("a String");
+    for row in rows {
+        writeln!(text, "| {row} |").expect("a String");
     }
 }
 
@@ -234,8 +351,12 @@ fn median(figures: &[f64]) -> f64 {
     }
 }
 
-fn worst(figures: &[f64]) -> f64 {
-    figures.iter().copied().fold(0.0, f64::max)
+/// The figure that this share of them does not exceed.
+fn quantile(figures: &[f64], share: f64) -> f64 {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let place = (sorted.len() as f64 * share).ceil() as usize;
+    sorted.get(place.max(1) - 1).copied().unwrap_or(0.0)
 }
 
 fn said(program: &str, args: &[&str]) -> String {

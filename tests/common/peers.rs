@@ -89,8 +89,8 @@ impl Drop for Peer {
 }
 
 /// Starts Knot DNS in the folder.
-pub fn knot(folder: &Path, zones: &[ZoneFile], core: Option<usize>) -> Peer {
-    knot_at(at(free_port()), folder, zones, core)
+pub fn knot(folder: &Path, zones: &[ZoneFile], cores: Option<&str>) -> Peer {
+    knot_at(at(free_port()), folder, zones, cores)
 }
 
 /// Starts Knot DNS in the folder, listening there.
@@ -98,7 +98,7 @@ pub fn knot_at(
     address: SocketAddr,
     folder: &Path,
     zones: &[ZoneFile],
-    core: Option<usize>,
+    cores: Option<&str>,
 ) -> Peer {
     fs::create_dir_all(folder).expect("a folder");
     let mut text = format!(
@@ -117,11 +117,11 @@ pub fn knot_at(
     }
     let config = folder.join("knot.conf");
     fs::write(&config, text).expect("a file");
-    spawn("Knot", &[&installed("knotd", "knot"), Path::new("-c"), &config], core, address, &config)
+    spawn("Knot", &[&installed("knotd", "knot"), Path::new("-c"), &config], cores, address, &config)
 }
 
 /// Starts NSD in the folder.
-pub fn nsd(folder: &Path, zones: &[ZoneFile], core: Option<usize>) -> Peer {
+pub fn nsd(folder: &Path, zones: &[ZoneFile], cores: Option<&str>) -> Peer {
     let port = free_port();
     fs::create_dir_all(folder).expect("a folder");
     let path = |name: &str| folder.join(name);
@@ -145,11 +145,11 @@ pub fn nsd(folder: &Path, zones: &[ZoneFile], core: Option<usize>) -> Peer {
     fs::write(&config, text).expect("a file");
     let nsd = installed("nsd", "nsd");
     let command = [&nsd, Path::new("-d"), Path::new("-c"), &config];
-    spawn("NSD", &command, core, at(port), &config)
+    spawn("NSD", &command, cores, at(port), &config)
 }
 
 /// Starts BIND in the folder, without recursion and without a control channel.
-pub fn bind(folder: &Path, zones: &[ZoneFile], core: Option<usize>) -> Peer {
+pub fn bind(folder: &Path, zones: &[ZoneFile], cores: Option<&str>) -> Peer {
     let port = free_port();
     fs::create_dir_all(folder).expect("a folder");
     let path = |name: &str| folder.join(name);
@@ -174,20 +174,20 @@ pub fn bind(folder: &Path, zones: &[ZoneFile], core: Option<usize>) -> Peer {
     let named = installed("named", "bind9");
     // One thread: as many as the others have.
     let command = [&named, Path::new("-f"), Path::new("-n1"), Path::new("-c"), &config];
-    spawn("BIND", &command, core, at(port), &config)
+    spawn("BIND", &command, cores, at(port), &config)
 }
 
-/// Starts a program, pinned to a core if one is given.
+/// Starts a program, pinned to cores if some are given, as in "0,1".
 pub fn spawn(
     name: &'static str,
     command: &[&Path],
-    core: Option<usize>,
+    cores: Option<&str>,
     address: SocketAddr,
     config: &Path,
 ) -> Peer {
     let mut words: Vec<OsString> = Vec::new();
-    if let Some(core) = core {
-        words.extend(["taskset".into(), "-c".into(), core.to_string().into()]);
+    if let Some(cores) = cores {
+        words.extend(["taskset".into(), "-c".into(), cores.into()]);
     }
     words.extend(command.iter().map(|word| word.as_os_str().to_owned()));
     let child = Command::new(&words[0])
