@@ -311,7 +311,7 @@ fn decision(bencher: Bencher) {
 
 fn facts_of(store: &FilingStore, domain: &str) -> Vec<Facts> {
     let mut facts = Vec::new();
-    store.facts_of(SiteKey::of(domain), domain, &mut facts);
+    store.facts_of(SiteKey::of(domain), || domain.to_owned(), &mut facts);
     assert_eq!(facts.len(), 1);
     facts
 }

@@ -6,10 +6,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+/// What work waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// Hardly for anything: a thread for each core.
+    Never,
+    /// For small files, one after the other: two for each core, lest it idle while the disk is at it.
+    ForDisk,
+}
+
 /// Does `work` for every number below `count`, on all cores, each with a `tool` of its own, and hands
 /// the results to `take` on this thread, in no particular order. A panic in `work` goes on here.
 pub fn each<Tool, Result: Send>(
     count: usize,
+    waits: Waits,
     tool: impl Fn() -> Tool + Sync,
     work: impl Fn(&mut Tool, usize) -> Result + Sync,
     mut take: impl FnMut(usize, Result),
@@ -19,6 +29,7 @@ pub fn each<Tool, Result: Send>(
     }
     until_done(
         (0..count).rev().collect(),
+        waits,
         tool,
         |tool, index, _| (index, work(tool, index)),
         |(index, result), _| take(index, result),
@@ -29,12 +40,14 @@ pub fn each<Tool, Result: Send>(
 /// was added is done next.
 pub fn until_done<Tool, Job: Send, Result: Send>(
     first: Vec<Job>,
+    waits: Waits,
     tool: impl Fn() -> Tool + Sync,
     work: impl Fn(&mut Tool, Job, &Jobs<Job>) -> Result + Sync,
     mut take: impl FnMut(Result, &Jobs<Job>),
 ) {
     let jobs = Jobs::of(first);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = if waits == Waits::ForDisk { 2 * cores } else { cores };
     if threads <= 1 || jobs.lock().waiting.is_empty() {
         let mut tool = tool();
         while let Some(job) = jobs.next() {
@@ -160,6 +173,7 @@ mod tests {
             let mut taken = vec![0; count];
             each(
                 count,
+                Waits::ForDisk,
                 || 0,
                 |done, index| {
                     *done += 1;
@@ -199,13 +213,22 @@ mod tests {
 
     #[test]
     fn a_panic_of_a_worker_reaches_who_waits_for_it() {
-        let run = || each(10, || (), |(), index| assert!(index != 7, "seven"), |_, ()| {});
+        let run =
+            || each(10, Waits::Never, || (), |(), index| assert!(index != 7, "seven"), |_, ()| {});
         assert!(catch_unwind(run).is_err());
     }
 
     #[test]
     fn a_panic_of_who_takes_the_results_in_ends_the_workers() {
-        let run = || each(10, || (), |(), index| index, |index, _| assert!(index != 3, "three"));
+        let run = || {
+            each(
+                10,
+                Waits::Never,
+                || (),
+                |(), index| index,
+                |index, _| assert!(index != 3, "three"),
+            )
+        };
         assert!(catch_unwind(run).is_err());
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::zone_files::ZoneFile;
 use crate::fault::{Fault, Severity};
 use crate::master::{self, Records};
-use crate::parallel;
+use crate::parallel::{self, Waits};
 use crate::progress::Progress;
 use crate::wire::HashKey;
 use crate::zone::{AddressClass, Builder, Zone};
@@ -52,7 +52,7 @@ pub fn read_zones(
         portions[index].iter().map(|file| reader.read(file)).collect()
     };
     let mut progress = Progress::new("zones", Some(files.len() as u64));
-    parallel::each(portions.len(), reader, read, |index, loaded| {
+    parallel::each(portions.len(), Waits::ForDisk, reader, read, |index, loaded| {
         progress.add(loaded.len() as u64);
         portions[index].iter().zip(loaded).for_each(|(file, loaded)| take(file, loaded));
     });

@@ -29,7 +29,7 @@ use twox_hash::XxHash3_64;
 pub use bytes::{Bytes, put_u32, put_u64};
 pub use write::Writer;
 
-use crate::parallel;
+use crate::parallel::{self, Waits};
 
 const MAGIC: [u8; 8] = *b"beiand\x1a\n";
 /// To be raised with every change of what a chunk holds, [`crate::zone::Zone`]'s layout included.
@@ -206,7 +206,7 @@ impl Snapshot {
             self.read_in(&chunks[index], buffer)?;
             read(buffer)
         };
-        parallel::each(chunks.len(), Vec::new, work, |index, one| {
+        parallel::each(chunks.len(), Waits::Never, Vec::new, work, |index, one| {
             if outcome.is_ok() {
                 outcome = one.and_then(|one| take(index, one));
             }

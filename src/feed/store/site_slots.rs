@@ -5,7 +5,7 @@
 
 use hashbrown::HashTable;
 
-use crate::parallel;
+use crate::parallel::{self, Waits};
 
 const TABLES: usize = 256;
 
@@ -45,7 +45,9 @@ impl SiteSlots {
             }
             table
         };
-        parallel::each(TABLES, Vec::new, fill, |index, table| tables.0[index] = table);
+        parallel::each(TABLES, Waits::Never, Vec::new, fill, |index, table| {
+            tables.0[index] = table
+        });
         tables
     }
 

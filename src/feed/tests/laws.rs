@@ -2,6 +2,7 @@
 //! reading.
 
 use super::*;
+use crate::feed::store::{read_page, write_page};
 
 #[test]
 fn a_file_of_many_portions_is_read_like_a_small_one() {
@@ -211,7 +212,13 @@ proptest! {
             let (fresh, _) = Feed::open(settings(world.folder.path()), world.now);
             prop_assert_eq!(everything(&world.feed), everything(&fresh));
             let (saved, pages) = world.feed.store.to_save();
-            let restored = FilingStore::restore(saved, pages).expect("a whole store");
+            let saved_pages = pages.iter().enumerate().map(|(index, page)| {
+                let mut bytes = Vec::new();
+                write_page(saved.used_of(page, index), &mut bytes);
+                read_page(&bytes).expect("a page")
+            });
+            let saved_pages = saved_pages.collect();
+            let restored = FilingStore::restore(saved, saved_pages).expect("a whole store");
             for store in [&world.feed.store, &restored] {
                 store.assert_hangs_together();
             }

@@ -116,7 +116,7 @@ impl Books {
     /// For these books, and none in it yet.
     pub(super) fn new_places(&self) -> NewPlaces {
         let (places, names, hashes) = (Vec::new(), Vec::new(), Vec::new());
-        NewPlaces { places, names, hashes, hasher: self.hasher.clone() }
+        NewPlaces { places, names, hashes, hasher: self.hasher }
     }
 
     /// Notes all of them; none is noted yet.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::fault::{Fault, Severity};
 use crate::feed::{EMPTY_REST, OPEN_REST};
-use crate::parallel::{self, Jobs};
+use crate::parallel::{self, Jobs, Waits};
 use crate::progress::Progress;
 use crate::reload::hold;
 use crate::reload::origin::{self, FileName};
@@ -129,6 +129,7 @@ impl ZoneFiles {
         };
         parallel::until_done(
             first,
+            Waits::ForDisk,
             || (),
             look,
             |listed, jobs| {
