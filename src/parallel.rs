@@ -199,6 +199,7 @@ mod tests {
         };
         until_done(
             vec![1],
+            Waits::Never,
             || (),
             work,
             |job, jobs| {
