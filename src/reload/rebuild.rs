@@ -501,6 +501,7 @@ impl Loader for Rebuild {
         }
         if is_first {
             self.snapshots.note_loaded();
+            drop(scan.changed);
             give_back_memory();
         }
         taken
