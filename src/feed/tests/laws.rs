@@ -4,6 +4,18 @@
 use super::*;
 use crate::feed::store::{read_page, write_page};
 
+/// The store as a snapshot gives it back.
+fn restored(store: &FilingStore) -> FilingStore {
+    let (saved, pages) = store.to_save();
+    let pages = pages.iter().enumerate().map(|(index, page)| {
+        let mut bytes = Vec::new();
+        write_page(saved.used_of(page, index), &mut bytes);
+        read_page(&bytes).expect("a page")
+    });
+    let pages = pages.collect();
+    FilingStore::restore(saved, pages).expect("a whole store")
+}
+
 #[test]
 fn a_file_of_many_portions_is_read_like_a_small_one() {
     let count = 60_000;
@@ -19,6 +31,9 @@ fn a_file_of_many_portions_is_read_like_a_small_one() {
         assert_eq!(shown[0].line, line);
         assert_eq!(shown[0].read_texts()[&Field::Domain], format!("d{}.cn", line - 2));
     }
+    let restored = restored(&world.feed.store);
+    restored.assert_hangs_together();
+    assert!(restored.sites().into_iter().eq(world.feed.store.sites()));
     world.append("a.csv", &row("new.cn", 1));
     assert_eq!(world.refresh().changed, domains(&["new.cn"]));
     assert_eq!(world.feed.find_records("new.cn")[0].line, 60_002);
@@ -211,14 +226,7 @@ proptest! {
             prop_assert_eq!(change.look_again, None);
             let (fresh, _) = Feed::open(settings(world.folder.path()), world.now);
             prop_assert_eq!(everything(&world.feed), everything(&fresh));
-            let (saved, pages) = world.feed.store.to_save();
-            let saved_pages = pages.iter().enumerate().map(|(index, page)| {
-                let mut bytes = Vec::new();
-                write_page(saved.used_of(page, index), &mut bytes);
-                read_page(&bytes).expect("a page")
-            });
-            let saved_pages = saved_pages.collect();
-            let restored = FilingStore::restore(saved, saved_pages).expect("a whole store");
+            let restored = restored(&world.feed.store);
             for store in [&world.feed.store, &restored] {
                 store.assert_hangs_together();
             }
