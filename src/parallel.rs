@@ -64,7 +64,6 @@ pub fn until_done<Tool, Job: Send, Result: Send>(
         let receiver = receiver;
         let (jobs, tool, work) = (&jobs, &tool, &work);
         let do_all = move |sender: SyncSender<std::result::Result<Result, Panic>>| {
-            let_answers_go_first();
             let mut tool = tool();
             while let Some(job) = jobs.next() {
                 let result = catch_unwind(AssertUnwindSafe(|| work(&mut tool, job, jobs)));
@@ -89,13 +88,6 @@ pub fn until_done<Tool, Job: Send, Result: Send>(
     if let Some(panic) = panicked {
         resume_unwind(panic);
     }
-}
-
-/// Where queries want all cores, this thread gets a tenth of one; what they leave, it has whole.
-fn let_answers_go_first() {
-    // SAFETY: takes three numbers; of a thread that is called 0, Linux takes the calling one. An
-    // error leaves things as they are.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };
 }
 
 type Panic = Box<dyn Any + Send>;
