@@ -24,9 +24,6 @@ pub fn each<Tool, Result: Send>(
     work: impl Fn(&mut Tool, usize) -> Result + Sync,
     mut take: impl FnMut(usize, Result),
 ) {
-    if count == 1 {
-        return take(0, work(&mut tool(), 0));
-    }
     until_done(
         (0..count).rev().collect(),
         waits,
@@ -37,7 +34,8 @@ pub fn each<Tool, Result: Send>(
 }
 
 /// The same for jobs of which there may be more: both `work` and `take` may add some. The last that
-/// was added is done next.
+/// was added is done next. No thread is made before a first job has left more to do: one zone file,
+/// one small folder, is soon done here.
 pub fn until_done<Tool, Job: Send, Result: Send>(
     first: Vec<Job>,
     waits: Waits,
@@ -48,12 +46,16 @@ pub fn until_done<Tool, Job: Send, Result: Send>(
     let jobs = Jobs::of(first);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = if waits == Waits::ForDisk { 2 * cores } else { cores };
-    if threads <= 1 || jobs.lock().waiting.is_empty() {
-        let mut tool = tool();
-        while let Some(job) = jobs.next() {
-            take(work(&mut tool, job, &jobs), &jobs);
-            jobs.note_taken();
+    let mut tool_here = tool();
+    while let Some(job) = jobs.next() {
+        take(work(&mut tool_here, job, &jobs), &jobs);
+        jobs.note_taken();
+        if threads > 1 && !jobs.lock().waiting.is_empty() {
+            break;
         }
+    }
+    drop(tool_here);
+    if jobs.lock().waiting.is_empty() {
         return;
     }
     let (sender, receiver) = sync_channel(2 * threads);

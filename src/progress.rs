@@ -141,58 +141,49 @@ mod tests {
 
     use super::*;
 
-    /// What was drawn, and what draws it.
-    fn drawing() -> (Arc<Mutex<Vec<String>>>, &'static Draw) {
+    /// What is drawn of a load to which so many things are added at so many milliseconds.
+    fn drawn(what: &'static str, of: Option<u64>, added: &[(u64, u64)]) -> Vec<String> {
         let drawn = Arc::new(Mutex::new(Vec::new()));
         let to = Arc::clone(&drawn);
         let draw: Draw = Box::new(move |line| {
             to.lock().expect("whole").push(line.unwrap_or("(none)").to_owned());
         });
-        (drawn, Box::leak(Box::new(draw)))
+        let begun = Instant::now();
+        let mut progress = Progress::begin(what, of, begun, Some(Box::leak(Box::new(draw))));
+        for &(ms, count) in added {
+            progress.add_at(count, begun + Duration::from_millis(ms));
+        }
+        drop(progress);
+        drawn.lock().expect("whole").clone()
     }
 
     #[test]
     fn a_long_load_is_drawn_often_and_its_line_is_taken_away() {
-        let (drawn, draw) = drawing();
-        let begun = Instant::now();
-        let after = |ms| begun + Duration::from_millis(ms);
-        let mut zones = Progress::begin("zones", Some(1_000_000), begun, Some(draw));
-        for (ms, count) in [(299, 1_000), (500, 4_000), (599, 1_000), (600, 6_000), (2_000, 28_000)]
-        {
-            zones.add_at(count, after(ms));
-        }
-        drop(zones);
+        let added = [(299, 1_000), (500, 4_000), (599, 1_000), (600, 6_000), (2_000, 28_000)];
         let lines = [
             "loading: 5,000 of 1,000,000 zones, 10,000 a second, 99 s left",
             "loading: 12,000 of 1,000,000 zones, 20,000 a second, 49 s left",
             "loading: 40,000 of 1,000,000 zones, 20,000 a second, 48 s left",
             "(none)",
         ];
-        assert_eq!(*drawn.lock().expect("whole"), lines);
+        assert_eq!(drawn("zones", Some(1_000_000), &added), lines);
     }
 
     #[test]
-    fn bytes_are_drawn_as_mebibytes_and_a_number_that_is_not_known_is_left_out() {
-        let (drawn, draw) = drawing();
-        let begun = Instant::now();
-        let of = Some(737 << 20);
-        Progress::begin("bytes of filings", of, begun, Some(draw))
-            .add_at(4 << 20, begun + Duration::from_secs(2));
-        Progress::begin("zone files found", None, begun, Some(draw))
-            .add_at(12_345, begun + Duration::from_secs(5));
-        let lines = [
-            "loading: 4 of 737 MiB of filings, 2 a second, 7 min left",
-            "(none)",
-            "loading: 12,345 zone files found, 2,469 a second",
-            "(none)",
-        ];
-        assert_eq!(*drawn.lock().expect("whole"), lines);
+    fn bytes_are_drawn_as_mebibytes() {
+        let line = "loading: 4 of 737 MiB of filings, 2 a second, 7 min left";
+        let drawn = drawn("bytes of filings", Some(737 << 20), &[(2_000, 4 << 20)]);
+        assert_eq!(drawn, [line, "(none)"]);
+    }
+
+    #[test]
+    fn a_number_that_is_not_known_is_left_out() {
+        let line = "loading: 12,345 zone files found, 2,469 a second";
+        assert_eq!(drawn("zone files found", None, &[(5_000, 12_345)]), [line, "(none)"]);
     }
 
     #[test]
     fn a_short_load_draws_nothing() {
-        let (drawn, draw) = drawing();
-        Progress::begin("zones", None, Instant::now(), Some(draw)).add(1);
-        assert!(drawn.lock().expect("whole").is_empty());
+        assert!(drawn("zones", None, &[(0, 1)]).is_empty());
     }
 }

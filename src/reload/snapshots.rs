@@ -9,6 +9,7 @@
 //! [`super::zone_files`]; whether it is as it was written, to [`crate::snapshot`].
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -88,21 +89,25 @@ impl Snapshots {
         snapshots
     }
 
-    /// Reads a part of the snapshot; whatever is wrong with it is told, and nothing has been read.
+    /// Reads a part of the snapshot; whatever is wrong with it, a panic of `read` included, is told,
+    /// and it is not read again.
     pub(super) fn read<T>(
         &mut self,
         what: &'static str,
         read: impl FnOnce(&Snapshot) -> Result<T, Unusable>,
     ) -> Option<T> {
         let begun = Monotonic::now();
-        match read(self.opened.as_ref()?) {
+        let snapshot = self.opened.take()?;
+        let part = catch_unwind(AssertUnwindSafe(|| read(&snapshot)))
+            .unwrap_or(Err(Unusable::Damaged("reading it panicked")));
+        match part {
             Ok(part) => {
+                self.opened = Some(snapshot);
                 let took_ms = begun.elapsed().as_millis() as u64;
                 tracing::info!(what, took_ms, "read from the snapshot");
                 Some(part)
             }
             Err(problem) => {
-                self.opened = None;
                 self.path.iter().for_each(|path| leave_aside(path, &problem));
                 None
             }
@@ -195,4 +200,23 @@ fn leave_aside(path: &Path, problem: &Unusable) {
         %problem,
         "the snapshot is left aside; every file is read"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_whose_reading_panics_is_left_aside_and_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("snapshot");
+        let writer = Writer::create(&path, &AtomicBool::new(false)).expect("a file").finish();
+        writer.expect("written");
+        let mut snapshots = Snapshots::new(Some(&path));
+        assert_eq!(snapshots.read("zones", |_| Ok(())), Some(()));
+        assert_eq!(snapshots.read::<()>("zones", |_| panic!("no reader is perfect")), None);
+        assert_eq!(snapshots.read("zones", |_| Ok(())), None);
+        snapshots.note_loaded();
+        assert!(snapshots.due().is_some());
+    }
 }
