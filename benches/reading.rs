@@ -186,7 +186,7 @@ fn domain(number: usize) -> String {
 }
 
 fn row(number: usize) -> String {
-    data::filing(&domain(number), number, "2024-01-02T15:00:00+08:00")
+    data::filing(&domain(number), number, "in-force")
 }
 
 impl Format {

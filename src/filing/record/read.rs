@@ -60,13 +60,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn text(&self, field: Field) -> &'a str {
-        let text = self.fields.get(field);
-        // Most have nothing to take away.
-        match text.as_bytes() {
-            [] => text,
-            [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
-            _ => text.trim(),
-        }
+        self.fields.get(field).trim()
     }
 
     fn fault(
