@@ -123,7 +123,7 @@ fn is_counted(told: &Told, bytes: &[u8]) {
 fn is_decided(feed: &Feed, sites: &BTreeSet<String>) {
     for site in sites {
         let mut facts = Vec::new();
-        feed.store().facts_of(SiteKey::of(site), site, &mut facts);
+        feed.store().facts_of(SiteKey::of(site), || site.clone(), &mut facts);
         for at in INSTANTS {
             for target in [Target::Own, Target::OtherMainland] {
                 let decision = decide(&facts, Instant(at), target, &FilingPolicy::default());
