@@ -27,6 +27,31 @@ fn resident(server: &Server) -> u64 {
     line.trim_end_matches("kB").trim().parse().expect("a number")
 }
 
+/// The nice values of a process' threads whose names begin so.
+fn nice_values(server: &Server, thread: &str) -> Vec<i32> {
+    let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).expect("a process");
+    tasks
+        .filter_map(|task| fs::read_to_string(task.expect("a thread").path().join("stat")).ok())
+        .filter_map(|stat| {
+            let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+            // proc(5): field 19, of which the third is the first after the name.
+            let nice = rest.split_whitespace().nth(16)?.parse().expect("a number");
+            name.starts_with(thread).then_some(nice)
+        })
+        .collect()
+}
+
+#[test]
+fn where_cores_are_short_answers_go_before_reloads() {
+    let server = Site::new().start();
+    let answering = nice_values(&server, "udp-");
+    let reloading = nice_values(&server, "reload");
+    // SAFETY: takes two integers. The server has what it was started with.
+    let own = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+    assert!(answering.iter().all(|nice| *nice == own), "{answering:?}");
+    assert_eq!((answering.is_empty(), reloading), (false, vec![own.max(15)]));
+}
+
 #[test]
 fn a_flood_holds_up_neither_tcp_nor_a_reload_costs_no_memory_and_is_over_when_it_ends() {
     let site = Site::new();

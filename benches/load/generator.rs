@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::data::Queries;
 use super::measured::Measured;
 use super::process;
-use super::sockets::{Address, BATCH, Batch, Wait};
+use super::sockets::{self, Address, BATCH, Batch, Wait};
 
 /// Sockets, each with its own source port.
 const SOCKETS: usize = 8;
@@ -20,6 +20,13 @@ const WINDOW: usize = 24;
 const DEEP_WINDOW: usize = 8_192;
 /// A query that has no answer by then is lost.
 pub const LOST_AFTER: Duration = Duration::from_millis(500);
+/// A generator that was kept from its core for longer goes on from there, and does not send all that
+/// it missed in one burst: no client would, and a server would pay for it.
+const CATCHES_UP: Duration = Duration::from_millis(4);
+/// How long a generator that leaves its core to others does so.
+const NAP: Duration = Duration::from_micros(50);
+/// Receive buffer of each socket, in bytes: a second of answers at a fixed rate.
+const RECEIVE_BUFFER: libc::c_int = 16 << 20;
 /// Slots of a socket that are looked through for lost queries in one turn: few, since every look
 /// keeps queries waiting.
 const SWEPT: usize = 16;
@@ -31,6 +38,18 @@ pub enum Load {
     Full,
     /// So many queries a second, whatever the server does.
     Rate(u64),
+    /// The same from a core that is left to others while no query is due.
+    Aside(u64),
+}
+
+impl Load {
+    /// Queries a second, where they are set.
+    fn rate(self) -> Option<u64> {
+        match self {
+            Load::Full => None,
+            Load::Rate(rate) | Load::Aside(rate) => Some(rate),
+        }
+    }
 }
 
 /// One thread's sockets.
@@ -86,10 +105,7 @@ pub fn warm_up(time: Duration) -> Duration {
 impl<'q> Generator<'q> {
     /// Its sockets, with nothing under way.
     pub fn new(server: SocketAddr, load: Load, queries: &'q Queries) -> Generator<'q> {
-        let window = match load {
-            Load::Full => WINDOW,
-            Load::Rate(_) => DEEP_WINDOW,
-        };
+        let window = if load.rate().is_some() { DEEP_WINDOW } else { WINDOW };
         let lanes = (0..SOCKETS).map(|_| Lane::new(server, window)).collect();
         Generator { lanes, batch: Batch::new(), load, queries, next: 0 }
     }
@@ -109,33 +125,34 @@ impl<'q> Generator<'q> {
         let begun = Instant::now();
         let mut measured = Measured::default();
         let mut sent = 0;
+        // Those that were due while this thread was kept from its core.
+        let mut skipped = 0;
         loop {
             let passed = begun.elapsed();
             if !go_on(passed, &mut measured) {
                 break;
             }
-            let mut allowed = match self.load {
-                Load::Full => u64::MAX,
-                Load::Rate(rate) => {
-                    ((passed.as_secs_f64() * rate as f64) as u64).saturating_sub(sent)
-                }
-            };
+            let mut allowed = u64::MAX;
+            if let Some(rate) = self.load.rate() {
+                allowed = queries_in(passed, rate).saturating_sub(sent + skipped);
+                let late = allowed.saturating_sub(queries_in(CATCHES_UP, rate));
+                skipped += late;
+                allowed -= late;
+            }
             let done = sent + measured.answered;
             for lane in &mut self.lanes {
                 lane.receive(&mut self.batch, self.queries, &mut measured);
                 measured.lost += lane.sweep();
                 // Small batches at a fixed rate, as many clients would send them.
-                let most = match self.load {
-                    Load::Full => BATCH,
-                    Load::Rate(_) => 8,
-                };
+                let most = if self.load.rate().is_some() { 8 } else { BATCH };
                 let count =
                     most.min(lane.free.len()).min(usize::try_from(allowed).unwrap_or(usize::MAX));
                 let now = Instant::now();
-                let due = |place: usize| match self.load {
-                    Load::Full => now,
-                    Load::Rate(rate) => {
-                        begun + Duration::from_nanos((sent + place as u64) * 1_000_000_000 / rate)
+                let due = |place: usize| match self.load.rate() {
+                    None => now,
+                    Some(rate) => {
+                        let number = sent + skipped + place as u64;
+                        begun + Duration::from_nanos(number * 1_000_000_000 / rate)
                     }
                 };
                 let took = lane.send(&mut self.batch, count, self.next, self.queries, due);
@@ -143,20 +160,32 @@ impl<'q> Generator<'q> {
                 sent += took as u64;
                 allowed -= took as u64;
             }
-            // With nothing to do, whoever shares this core with the server is in its way.
-            if matches!(self.load, Load::Full) && sent + measured.answered == done {
-                thread::yield_now();
+            match self.load {
+                // With nothing to do, whoever shares this core with the server is in its way.
+                Load::Full if sent + measured.answered == done => thread::yield_now(),
+                Load::Aside(_) if allowed == 0 => thread::sleep(NAP),
+                _ => {}
             }
+        }
+        let dropped: u64 = self.lanes.iter().map(Lane::dropped).sum();
+        if dropped > 0 {
+            eprintln!("the generator itself lost {dropped} answers, which count as lost here");
         }
         measured.finish();
         measured
     }
 }
 
+/// How many are due in that time.
+fn queries_in(time: Duration, rate: u64) -> u64 {
+    (time.as_secs_f64() * rate as f64) as u64
+}
+
 impl Lane {
     fn new(server: SocketAddr, window: usize) -> Lane {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
         socket.connect(server).expect("a loopback address");
+        sockets::enlarge_receive_buffer(&socket, RECEIVE_BUFFER);
         Lane {
             socket,
             slots: (0..window).map(|i| Slot { id: i as u16, query: 0, due: None }).collect(),
@@ -227,6 +256,11 @@ impl Lane {
             && reply.get(2)? & 0x80 != 0
             && reply.get(12..12 + question.len())? == question;
         fits.then_some(index)
+    }
+
+    /// Answers that this socket had no room for.
+    fn dropped(&self) -> u64 {
+        sockets::dropped(&self.socket)
     }
 
     /// Gives back the slots of lost queries, of a few slots each time; how many there were.

@@ -14,6 +14,8 @@ pub struct Options {
     pub rate: u64,
     pub changes: usize,
     pub changes_rate: u64,
+    /// Those that a server may use while changes are made to it.
+    pub changes_cores: &'static [usize],
     pub servers: Vec<String>,
     pub sets: Vec<(QuerySet, Edns)>,
     pub cores: Cores,
@@ -40,6 +42,7 @@ pub fn parse(words: &[String]) -> Result<Options, String> {
         rate: 80_000,
         changes: 20,
         changes_rate: 0,
+        changes_cores: &[0],
         servers: ["floor", "knot", "nsd", "beiand"].map(str::to_owned).to_vec(),
         sets: Vec::new(),
         cores: Cores::One,
@@ -60,6 +63,13 @@ pub fn parse(words: &[String]) -> Result<Options, String> {
             "--rate" => options.rate = number()?.max(1) as u64,
             "--changes" => options.changes = number()?,
             "--changes-rate" => options.changes_rate = number()? as u64,
+            "--changes-cores" => {
+                options.changes_cores = match value.as_str() {
+                    "1" => &[0],
+                    "2" => &[0, 1],
+                    _ => return Err(format!("--changes-cores is 1 or 2, not {value}")),
+                };
+            }
             "--seconds" => {
                 let seconds = value.parse().map_err(|_| format!("{value} is no number"))?;
                 options.time = Duration::try_from_secs_f64(seconds)

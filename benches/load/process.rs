@@ -1,19 +1,39 @@
-//! What the kernel tells of a process and its children: CPU time, memory; and pinning to a core.
+//! What the kernel tells of a process and its children: CPU time, memory; and the cores that it runs on.
 
 use std::fs;
 use std::path::Path;
 
 /// Pins the calling thread, and what it starts later, to one core.
 pub fn pin_to(core: usize) {
+    allow(0, &[core]);
+}
+
+/// Has these processes, and what they start later, run on these cores: all threads but those that
+/// are called after UDP, as beiand's are that answer.
+pub fn allow_all_but_udp(family: &[u32], cores: &[usize]) {
+    for pid in family {
+        for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+            let name = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+            if name.starts_with("udp") {
+                continue;
+            }
+            if let Some(thread) = task.file_name().to_str().and_then(|name| name.parse().ok()) {
+                allow(thread, cores);
+            }
+        }
+    }
+}
+
+fn allow(thread: libc::pid_t, cores: &[usize]) {
     // SAFETY: cpu_set_t is a plain bit set, for which zero bytes are valid; CPU_SET stays within
     // it, since the cores used are 0 and 1.
     let failed = unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(core, &mut set);
-        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) != 0
+        cores.iter().for_each(|core| libc::CPU_SET(*core, &mut set));
+        libc::sched_setaffinity(thread, size_of::<libc::cpu_set_t>(), &set) != 0
     };
     if failed {
-        eprintln!("cannot be pinned to core {core}: {}", std::io::Error::last_os_error());
+        eprintln!("not on cores {cores:?}: {}", std::io::Error::last_os_error());
     }
 }
 

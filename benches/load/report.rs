@@ -77,6 +77,7 @@ impl Report {
             "rounds": options.rounds,
             "rate": options.rate,
             "changes_rate": options.changes_rate,
+            "changes_cores": options.changes_cores.len(),
             "kernel": said("uname", &["-sr"]),
             "cpu": cpu_model(),
             "knot": said("/usr/sbin/knotd", &["--version"]),
@@ -209,8 +210,8 @@ impl Report {
             .collect();
         if !changes.is_empty() {
             *text += &format!(
-                "\nChanges, while {} queries/s come in; latency is that of those queries, in the second before and meanwhile.\n",
-                self.setting["changes_rate"]
+                "\nChanges, while {} queries/s come in, to servers that may use so many cores: {}. Latency is that of those queries, in the second before and meanwhile.\n",
+                self.setting["changes_rate"], self.setting["changes_cores"]
             );
         }
         let headings = "server | change | times | p50 ms | p99 ms | worst ms | latency before, p99 µs | meanwhile, p99 µs | worst µs | queries lost | of";

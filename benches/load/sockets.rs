@@ -105,6 +105,44 @@ impl Batch {
     }
 }
 
+/// Asks for a receive buffer of so many bytes, beyond what users may have where this is root.
+pub fn enlarge_receive_buffer(socket: &UdpSocket, bytes: libc::c_int) {
+    for option in [libc::SO_RCVBUFFORCE, libc::SO_RCVBUF] {
+        // SAFETY: the option takes an int, which lives across the call.
+        let failed = unsafe {
+            libc::setsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                option,
+                (&raw const bytes).cast(),
+                size_of::<libc::c_int>() as libc::socklen_t,
+            ) != 0
+        };
+        if !failed {
+            return;
+        }
+    }
+}
+
+/// Datagrams that the kernel dropped because this socket's receive buffer was full.
+pub fn dropped(socket: &UdpSocket) -> u64 {
+    /// `SK_MEMINFO_DROPS` of linux/sock_diag.h, the last of its numbers.
+    const DROPS: usize = 8;
+    let mut numbers = [0u32; DROPS + 1];
+    let mut length = size_of_val(&numbers) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes, into an array of that size.
+    let failed = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            numbers.as_mut_ptr().cast(),
+            &raw mut length,
+        ) != 0
+    };
+    if failed { 0 } else { u64::from(numbers[DROPS]) }
+}
+
 /// Whether to wait for a first datagram.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Wait {

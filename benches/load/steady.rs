@@ -35,16 +35,17 @@ pub fn beside<T>(
     let (told, cuts) = channel();
     thread::scope(|scope| {
         scope.spawn(move || {
-            Generator::new(server, Load::Rate(rate), queries).run_while(|_, measured| match to_cut
-                .try_recv()
-            {
-                Ok(()) => {
-                    let mut phase = std::mem::take(measured);
-                    phase.finish();
-                    told.send(phase).is_ok()
+            let load = Load::Aside(rate);
+            Generator::new(server, load, queries).run_while(|_, measured| {
+                match to_cut.try_recv() {
+                    Ok(()) => {
+                        let mut phase = std::mem::take(measured);
+                        phase.finish();
+                        told.send(phase).is_ok()
+                    }
+                    Err(TryRecvError::Empty) => true,
+                    Err(TryRecvError::Disconnected) => false,
                 }
-                Err(TryRecvError::Empty) => true,
-                Err(TryRecvError::Disconnected) => false,
             });
         });
         work(&Phases { cut, cuts })

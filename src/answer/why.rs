@@ -11,12 +11,12 @@ use crate::wire::reply::{Full, Section};
 use crate::wire::{Rtype, name};
 use crate::zone::{Column, Place};
 
-const LABEL: &[u8] = b"\x04_icp";
+const LABEL: &[u8; 5] = b"\x04_icp";
 
 /// True where the name is `_icp` below a site domain, and the zone has no data there.
 pub(super) fn is_asked(hop: &Hop<'_, '_>, place: &Place<'_>) -> bool {
     // The label first: nearly every other name ends here.
-    hop.name.as_wire().starts_with(LABEL) && !has_own_data(place) && {
+    hop.name.as_wire().first_chunk() == Some(LABEL) && !has_own_data(place) && {
         let labels = hop.name.label_count() - 1;
         labels >= hop.entry.zone.apex_labels()
             && site_domain::of_wire(hop.name.suffix(labels)).is_some_and(|site| site.offset == 0)

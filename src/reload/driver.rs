@@ -13,6 +13,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant as Monotonic, SystemTime};
 
+mod polls;
+
+use self::polls::Polls;
 use super::clock::Clock;
 use super::history::{self, History, Record};
 use super::hold;
@@ -23,19 +26,15 @@ use crate::fault::{Fault, Severity};
 use crate::feed::{AskedRecord, FoundRecord};
 use crate::filing::Instant;
 
-/// The longest poll interval while file events cannot be had, even for a poll that is set off.
-const POLL_WITHOUT_EVENTS: Duration = Duration::from_secs(5);
-/// The poll takes at most one part in so many of the time: it holds up whatever else changes, and
-/// one file in a hundred may be late (DESIGN 6) by no fault of its own.
-const POLL_SHARE: u32 = 200;
-/// The same while the poll is all there is.
-const POLL_SHARE_WITHOUT_EVENTS: u32 = 20;
 /// The wall clock is looked at so often while an instant is awaited, so that a jump is seen.
 const CLOCK_LOOK: Duration = Duration::from_secs(1);
 /// Who waits for a reload is told after so long that something is still put off.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// No look at everything takes so long.
 const LONGEST_PASS: Duration = Duration::from_secs(600);
+/// The nice value of the reload thread and of all that it starts: where cores are short, answers
+/// have nine parts in ten of them and reloads wait, since what an answer waits for is lost.
+const NICE: libc::c_int = 15;
 /// Faults that one reload logs one by one.
 const MAX_LOGGED_FAULTS: usize = 100;
 
@@ -89,10 +88,9 @@ pub struct Driver<L> {
     loader: L,
     inbox: Arc<Inbox>,
     watch: Watch,
-    settings: Settings,
+    clock: Clock,
     again: Again,
-    next_zones_poll: Option<Monotonic>,
-    next_filings_poll: Option<Monotonic>,
+    polls: Polls,
     /// When to look again for what could not be read.
     try_again: Option<Monotonic>,
     /// After an instant that stayed due although it was taken.
@@ -103,7 +101,7 @@ pub struct Driver<L> {
     has_panicked: bool,
 }
 
-/// How long the Loader took.
+/// How long the Loader took, for the zones without what it read.
 #[derive(Clone, Copy, Debug, Default)]
 struct Took {
     filings: Duration,
@@ -176,6 +174,7 @@ impl<L: Loader + 'static> Driver<L> {
         let for_thread = Arc::clone(&inbox);
         let thread = std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
             let _closing = Closing(Arc::clone(&for_thread));
+            let_answers_go_first();
             let for_events = Arc::clone(&for_thread);
             let mut loader = loader;
             let watched = loader.watched();
@@ -193,10 +192,9 @@ impl<L: Loader + 'static> Driver<L> {
                 loader,
                 inbox: for_thread,
                 watch,
-                settings,
+                polls: Polls::new(settings.zones_poll, settings.filings_poll),
+                clock: settings.clock,
                 again: Again::default(),
-                next_zones_poll: None,
-                next_filings_poll: None,
                 try_again: None,
                 due_not_before: None,
                 waiting: Vec::new(),
@@ -209,9 +207,8 @@ impl<L: Loader + 'static> Driver<L> {
     }
 
     fn run(mut self) {
-        self.pass(Batch::all(), Shrink::Refuse, Cause::Start);
-        // The first look reads everything, and says nothing about how long the next ones take.
-        self.set_polls();
+        let took = self.pass(Batch::all(), Shrink::Refuse, Cause::Start);
+        self.polls.begin(self.watch.mode(), took.zones);
         self.inbox.put(|mail| mail.started = true);
         loop {
             let wait = self.longest_wait();
@@ -224,7 +221,7 @@ impl<L: Loader + 'static> Driver<L> {
             if catch_unwind(AssertUnwindSafe(|| self.turn(mail))).is_err() {
                 tracing::error!("reload driver panicked; the last good data stays in service");
                 self.again = Again::default();
-                self.set_polls();
+                self.polls.begin(self.watch.mode(), Duration::ZERO);
             }
         }
     }
@@ -232,7 +229,7 @@ impl<L: Loader + 'static> Driver<L> {
     /// One turn: whatever is to be done now.
     fn turn(&mut self, mail: Mail) {
         for Ask(ask) in mail.asks {
-            let now = self.settings.clock.now();
+            let now = self.clock.now();
             // Who asked sees the end of the channel.
             if catch_unwind(AssertUnwindSafe(|| ask(&mut self.loader, now))).is_err() {
                 tracing::error!("looking something up panicked");
@@ -263,9 +260,7 @@ impl<L: Loader + 'static> Driver<L> {
         // The operator's yes holds for what the command finds put off, too.
         let is_accepted = self.waiting.iter().any(|waiting| waiting.accept == Shrink::Accept);
         let shrink = if is_accepted { Shrink::Accept } else { Shrink::Refuse };
-        let is_ripe = |at: Option<Monotonic>| at.is_some_and(|at| at <= now);
-        let zones_poll = is_ripe(self.next_zones_poll);
-        let filings_poll = is_ripe(self.next_filings_poll);
+        let (zones_poll, filings_poll) = self.polls.ripe(now);
         if zones_poll {
             self.watch.rewatch();
             batch.zones = Scope::All;
@@ -280,35 +275,17 @@ impl<L: Loader + 'static> Driver<L> {
         }
         let rewatching = now.elapsed();
         let took = self.pass(batch, shrink, cause);
+        let mode = self.watch.mode();
         if zones_poll {
-            let took = rewatching + took.zones;
-            self.next_zones_poll = self.next_poll(self.settings.zones_poll, took);
+            self.polls.note_zones(mode, rewatching + took.zones);
         }
         if filings_poll {
-            self.next_filings_poll = self.next_poll(self.settings.filings_poll, took.filings);
+            self.polls.note_filings(mode, took.filings);
         }
-        let never_polls = self.next_zones_poll.is_none() || self.next_filings_poll.is_none();
-        if never_polls && self.watch.mode() == Mode::PollOnly {
-            self.set_polls();
+        if mode == Mode::PollOnly && self.polls.is_any_off() {
+            self.polls.begin(mode, Duration::ZERO);
         }
         self.answer_waiting();
-    }
-
-    fn set_polls(&mut self) {
-        self.next_zones_poll = self.next_poll(self.settings.zones_poll, Duration::ZERO);
-        self.next_filings_poll = self.next_poll(self.settings.filings_poll, Duration::ZERO);
-    }
-
-    /// When to poll next after a look that took so long.
-    fn next_poll(&self, interval: Option<Duration>, took: Duration) -> Option<Monotonic> {
-        let (interval, share) = match self.watch.mode() {
-            Mode::Events => (interval?, POLL_SHARE),
-            Mode::PollOnly => {
-                let longest = POLL_WITHOUT_EVENTS;
-                (interval.unwrap_or(longest).min(longest), POLL_SHARE_WITHOUT_EVENTS)
-            }
-        };
-        Some(Monotonic::now() + interval.max(took * share))
     }
 
     /// Has the Loader take in what is in the batch, due, or to be looked at again.
@@ -345,14 +322,13 @@ impl<L: Loader + 'static> Driver<L> {
             all.merge(taken);
         }
         if !batch.zones.is_nothing() || is_ripe(self.again.zones) || tries_again {
-            let begun = Monotonic::now();
             let scope = &batch.zones;
             let taken = self.call("zones", |loader, now| loader.zones(scope, &closed, now));
             self.again.zones = taken.look_again.map(|wait| Monotonic::now() + wait);
-            took.zones = begun.elapsed();
+            took.zones = taken.looked;
             all.merge(taken);
         }
-        let now = self.settings.clock.now();
+        let now = self.clock.now();
         let try_again = catch_unwind(AssertUnwindSafe(|| self.loader.try_again_in()));
         self.try_again = try_again.ok().flatten().map(|wait| Monotonic::now() + wait);
         let rested = self.due_not_before.is_none_or(|at| at <= begun);
@@ -372,7 +348,7 @@ impl<L: Loader + 'static> Driver<L> {
 
     /// Calls the Loader; a panic is logged and takes nothing in.
     fn call(&mut self, what: &'static str, call: impl FnOnce(&mut L, Instant) -> Taken) -> Taken {
-        let now = self.settings.clock.now();
+        let now = self.clock.now();
         // The Loader publishes last, so that what is served is whole whatever it was at.
         let called = catch_unwind(AssertUnwindSafe(|| call(&mut self.loader, now)));
         called.unwrap_or_else(|panic| {
@@ -445,7 +421,7 @@ impl<L: Loader + 'static> Driver<L> {
     fn longest_wait(&mut self) -> Duration {
         let now = Monotonic::now();
         let again = [self.again.config, self.again.filings, self.again.zones];
-        let others = [self.next_zones_poll, self.next_filings_poll, self.try_again];
+        let others = [self.polls.next(), self.try_again];
         let at =
             again.into_iter().chain(others).flatten().map(|at| at.saturating_duration_since(now));
         let waiting = self
@@ -455,10 +431,19 @@ impl<L: Loader + 'static> Driver<L> {
         let due = self.next_due().map(|due| {
             let rest =
                 self.due_not_before.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
-            self.settings.clock.until(due).max(rest).min(CLOCK_LOOK)
+            self.clock.until(due).max(rest).min(CLOCK_LOOK)
         });
         let wait = at.chain(waiting).chain(due).chain(self.watch.ripe_in()).min();
         wait.unwrap_or(LONGEST_WAIT)
+    }
+}
+
+/// Lowers the priority of this thread, and of those that it starts from now on.
+fn let_answers_go_first() {
+    // SAFETY: takes three integers. To Linux, 0 is the calling thread.
+    if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) } != 0 {
+        let error = std::io::Error::last_os_error();
+        tracing::debug!(%error, "reloads run at the priority of answers");
     }
 }
 

@@ -125,6 +125,8 @@ pub struct Taken {
     /// Something was put off (a rewrite under way): call again after this long, with
     /// `Scope::Nothing` or more. `None` where nothing is put off any longer.
     pub look_again: Option<Duration>,
+    /// What a look at all zone files took, the reading of those that changed left out.
+    pub looked: Duration,
 }
 
 impl Taken {
@@ -143,6 +145,7 @@ impl Taken {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
+        self.looked += other.looked;
     }
 
     /// True where what is served changed, or something was refused or found faulty. Files that

@@ -481,7 +481,11 @@ impl Loader for Rebuild {
         self.cause = Cause::Zone;
         let mut taken = Taken::default();
         self.restore_zones(now);
+        let begun = std::time::Instant::now();
         let scan = self.files.scan(scope, closed);
+        if *scope == Scope::All {
+            taken.looked = begun.elapsed();
+        }
         taken.faults.extend(scan.faults);
         taken.look_again = scan.look_again;
         for origin in &scan.removed {

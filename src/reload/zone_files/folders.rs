@@ -1,6 +1,7 @@
 //! The folders that hold zone files, each stored once and named by a small number.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::ops::Bound::{Included, Unbounded};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,7 +24,8 @@ impl FolderId {
 #[derive(Debug, Default)]
 pub(super) struct Folders {
     paths: Vec<Arc<Path>>,
-    ids: HashMap<Arc<Path>, FolderId>,
+    /// In the order of their parts: what is below a folder follows it.
+    ids: BTreeMap<Arc<Path>, FolderId>,
     unused: Vec<FolderId>,
 }
 
@@ -72,7 +74,8 @@ impl Folders {
     }
 
     pub(super) fn any_below(&self, path: &Path) -> bool {
-        self.ids.keys().any(|folder| folder.starts_with(path))
+        let mut from_it = self.ids.range::<Path, _>((Included(path), Unbounded));
+        from_it.next().is_some_and(|(folder, _)| folder.starts_with(path))
     }
 
     pub(super) fn free(&mut self, id: FolderId) {

@@ -1,0 +1,114 @@
+//! When everything is looked at though nothing has told of a change.
+
+use std::time::{Duration, Instant};
+
+use crate::reload::watch::Mode;
+
+/// The longest interval while file events cannot be had, even for a poll that is set off.
+const WITHOUT_EVENTS: Duration = Duration::from_secs(5);
+/// The poll takes at most one part in so many of the time: it holds up whatever else changes, and
+/// one file in a hundred may be late (DESIGN 6) by no fault of its own.
+const SHARE: u32 = 200;
+/// The same while the poll is all there is.
+const SHARE_WITHOUT_EVENTS: u32 = 20;
+
+/// The polls of both folders.
+pub(super) struct Polls {
+    zones: Poll,
+    filings: Poll,
+}
+
+struct Poll {
+    interval: Option<Duration>,
+    next: Option<Instant>,
+}
+
+impl Polls {
+    /// So often; `None` for never while there are events.
+    pub(super) fn new(zones: Option<Duration>, filings: Option<Duration>) -> Polls {
+        let poll = |interval| Poll { interval, next: None };
+        Polls { zones: poll(zones), filings: poll(filings) }
+    }
+
+    /// From now on, the last look at the zones having taken so long.
+    pub(super) fn begin(&mut self, mode: Mode, zones_took: Duration) {
+        // Where the poll is all there is, it soon comes all the same: the first look may have waited
+        // for a disk, and the next ones find everything in memory.
+        let zones_took = if mode == Mode::Events { zones_took } else { Duration::ZERO };
+        self.note_zones(mode, zones_took);
+        self.note_filings(mode, Duration::ZERO);
+    }
+
+    /// The zones have been looked at, which took so long.
+    pub(super) fn note_zones(&mut self, mode: Mode, took: Duration) {
+        self.zones.note(mode, took);
+    }
+
+    /// The filings have been looked at, which took so long.
+    pub(super) fn note_filings(&mut self, mode: Mode, took: Duration) {
+        self.filings.note(mode, took);
+    }
+
+    /// Whether it is time to look at the zones, and at the filings.
+    pub(super) fn ripe(&self, now: Instant) -> (bool, bool) {
+        let is_ripe = |poll: &Poll| poll.next.is_some_and(|at| at <= now);
+        (is_ripe(&self.zones), is_ripe(&self.filings))
+    }
+
+    /// When the next one is due.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.zones.next.into_iter().chain(self.filings.next).min()
+    }
+
+    /// One of the two never comes.
+    pub(super) fn is_any_off(&self) -> bool {
+        self.zones.next.is_none() || self.filings.next.is_none()
+    }
+}
+
+impl Poll {
+    fn note(&mut self, mode: Mode, took: Duration) {
+        self.next = wait(mode, self.interval, took).map(|wait| Instant::now() + wait);
+    }
+}
+
+/// How long to wait after a look that took so long.
+fn wait(mode: Mode, interval: Option<Duration>, took: Duration) -> Option<Duration> {
+    let (interval, share) = match mode {
+        Mode::Events => (interval?, SHARE),
+        Mode::PollOnly => {
+            (interval.unwrap_or(WITHOUT_EVENTS).min(WITHOUT_EVENTS), SHARE_WITHOUT_EVENTS)
+        }
+    };
+    Some(interval.max(took * share))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_look_that_takes_long_comes_seldom() {
+        let minute = Some(60 * SECOND);
+        assert_eq!(wait(Mode::Events, minute, SECOND / 10), minute);
+        assert_eq!(wait(Mode::Events, minute, SECOND), Some(200 * SECOND));
+        assert_eq!(wait(Mode::Events, None, SECOND), None);
+        assert_eq!(wait(Mode::PollOnly, minute, SECOND / 10), Some(5 * SECOND));
+        assert_eq!(wait(Mode::PollOnly, minute, SECOND), Some(20 * SECOND));
+        assert_eq!(wait(Mode::PollOnly, None, SECOND / 10), Some(5 * SECOND));
+    }
+
+    #[test]
+    fn the_first_poll_waits_for_as_long_as_the_first_look_makes_it_unless_it_is_all_there_is() {
+        let began = |mode| {
+            let begun = Instant::now();
+            let mut polls = Polls::new(Some(60 * SECOND), None);
+            polls.begin(mode, 1_000 * SECOND);
+            polls.zones.next.expect("it comes") - begun
+        };
+        assert!(began(Mode::Events) >= 200_000 * SECOND);
+        assert!(began(Mode::PollOnly) < 20_000 * SECOND);
+    }
+}
