@@ -5,6 +5,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 /// What work waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,22 +45,14 @@ pub fn until_done<Tool, Job: Send, Result: Send>(
     mut take: impl FnMut(Result, &Jobs<Job>),
 ) {
     let jobs = Jobs::of(first);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
     let threads = if waits == Waits::ForDisk { 2 * cores } else { cores };
-    let mut tool_here = tool();
-    while let Some(job) = jobs.next() {
-        take(work(&mut tool_here, job, &jobs), &jobs);
-        jobs.note_taken();
-        if threads > 1 && !jobs.lock().waiting.is_empty() {
-            break;
-        }
-    }
-    drop(tool_here);
-    if jobs.lock().waiting.is_empty() {
+    do_here(&jobs, &tool, &work, &mut take, threads > 1);
+    if jobs.is_done() {
         return;
     }
     let (sender, receiver) = sync_channel(2 * threads);
-    let panicked = std::thread::scope(|scope| {
+    let panicked = thread::scope(|scope| {
         // A panic in `take`, too, ends the workers.
         let _closing = Closing(&jobs);
         // Moved in, so that the results end with the last worker, and the workers with `take`.
@@ -76,7 +69,11 @@ pub fn until_done<Tool, Job: Send, Result: Send>(
             }
         };
         for sender in std::iter::repeat_n(sender, threads) {
-            scope.spawn(move || do_all(sender));
+            let started = thread::Builder::new().spawn_scoped(scope, move || do_all(sender));
+            if let Err(error) = started {
+                tracing::warn!(%error, "no further thread to load with");
+                break;
+            }
         }
         for result in receiver {
             match result {
@@ -85,10 +82,33 @@ pub fn until_done<Tool, Job: Send, Result: Send>(
             }
             jobs.note_taken();
         }
+        // Some are left where the system had no thread to give.
+        do_here(jobs, tool, work, &mut take, false);
         None
     });
     if let Some(panic) = panicked {
         resume_unwind(panic);
+    }
+}
+
+/// Does one job after the other on this thread, until none is left; only one where that `is_enough`.
+fn do_here<Tool, Job, Result>(
+    jobs: &Jobs<Job>,
+    tool: impl Fn() -> Tool,
+    work: impl Fn(&mut Tool, Job, &Jobs<Job>) -> Result,
+    mut take: impl FnMut(Result, &Jobs<Job>),
+    is_enough: bool,
+) {
+    if jobs.is_done() {
+        return;
+    }
+    let mut tool = tool();
+    while let Some(job) = jobs.next() {
+        take(work(&mut tool, job, jobs), jobs);
+        jobs.note_taken();
+        if is_enough {
+            break;
+        }
     }
 }
 
@@ -117,6 +137,10 @@ impl<Job> Jobs<Job> {
     /// One more.
     pub fn add(&self, job: Job) {
         let mut state = self.lock();
+        // Who adds one has one open, unless all is over because of a panic.
+        if state.open == 0 {
+            return;
+        }
         state.waiting.push(job);
         state.open += 1;
         self.changed.notify_one();
@@ -136,9 +160,14 @@ impl<Job> Jobs<Job> {
         }
     }
 
+    /// Nobody works on any, and none waits.
+    fn is_done(&self) -> bool {
+        self.lock().open == 0
+    }
+
     fn note_taken(&self) {
         let mut state = self.lock();
-        state.open -= 1;
+        state.open = state.open.saturating_sub(1);
         if state.open == 0 {
             self.changed.notify_all();
         }

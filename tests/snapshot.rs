@@ -3,7 +3,9 @@
 
 mod common;
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -101,6 +103,24 @@ fn what_has_changed_meanwhile_is_read_and_nothing_else() {
     assert_eq!(zones_read(&server), 0);
     server.opens("new.example");
     server.dig_until(&["unfiled.example", "A"], |reply| reply.status == "REFUSED");
+}
+
+/// As archives of another system leave them: in GBK, say.
+#[test]
+fn files_and_folders_whose_names_are_no_text_are_kept_too() {
+    let site = site();
+    let named = |below: &str, name: &[u8]| site.path(below).join(OsStr::from_bytes(name));
+    let folder = named("zones", b"\xbf\xcd\xbb\xa7");
+    fs::create_dir(&folder).expect("a folder");
+    fs::rename(site.path("zones/filed.example.zone"), folder.join("filed.example.zone"))
+        .expect("a rename");
+    let filings = named("filings", b"\xb1\xb8\xb0\xb8.ndjson");
+    fs::write(filings, Record::open("unfiled.example").line()).expect("a file");
+    let server = restarted(saved_of(site), |_| {});
+    answers_from_snapshot(&server);
+    assert_eq!(zones_read(&server), 0);
+    server.opens("www.filed.example");
+    server.opens("www.unfiled.example");
 }
 
 #[test]
@@ -225,6 +245,7 @@ fn a_damaged_or_foreign_snapshot_is_left_aside_and_replaced() {
         ),
         ("another format", Box::new(|path| rewrite(path, |bytes| bytes[8] += 1))),
         ("another seed", Box::new(|path| rewrite(path, |bytes| bytes[13] ^= 1))),
+        ("another version", Box::new(|path| rewrite(path, |bytes| bytes[20] ^= 1))),
         (
             "readable by all",
             Box::new(|path| {

@@ -24,7 +24,7 @@ use beiand::zone::{AddressClass, Column, ZoneSet};
 use beiand_fuzz::folder;
 use libfuzzer_sys::fuzz_target;
 
-const HEAD: usize = 20;
+const HEAD: usize = 28;
 const CHUNK_HEAD: usize = 16;
 const KINDS: [Kind; 5] = [Kind::About, Kind::Filings, Kind::Records, Kind::ZoneFiles, Kind::Zones];
 

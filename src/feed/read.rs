@@ -1,12 +1,13 @@
 //! One file, or what was appended to it, read into a [`Delta`] against the store.
 //!
-//! Owns the threads, the faults and the count of bad lines. It changes nothing: whether the result is taken in is for `refresh` to decide.
+//! Owns the faults and the count of bad lines. It changes nothing: whether the result is taken in is
+//! for `refresh` to decide.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, mpsc};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,7 @@ use crate::fault::{Fault, Severity};
 use crate::filing::record::{Field, FieldFault, Fields, FilingRecord};
 use crate::filing::site_domain::SiteDomain;
 use crate::filing::{Instant, Role};
+use crate::parallel::{self, Jobs, Waits};
 use crate::progress::Progress;
 use crate::snapshot::fingerprint;
 
@@ -306,20 +308,39 @@ impl Reader<'_> {
         limit: u64,
         end: End,
     ) -> Result<Reading, Unread> {
-        let mut cutter = Cutter::new(file, from, &layout, limit, end);
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let cutter = Mutex::new(Cutter::new(file, from, &layout, limit, end));
         let mut progress = Progress::new("bytes of filings", Some(limit));
-        let mut portions = if threads == 1 || limit.saturating_sub(from.offset) <= 4 * BLOCK as u64
-        {
-            let mut portions = Vec::new();
-            while let Some(cut) = cutter.next()? {
-                portions.push(self.portion(&layout, &cut));
-                progress.add(cut.bytes.len() as u64);
-            }
-            portions
-        } else {
-            self.in_threads(&mut cutter, &layout, &mut progress, threads)?
+        let (mut portions, mut failed) = (Vec::new(), None);
+        // Cutting is quick: who has cut a portion reads it, while the next one cuts.
+        let cut_and_read = |(): &mut (), (): (), jobs: &Jobs<()>| -> io::Result<_> {
+            let cut = {
+                let mut cutter = cutter.lock().unwrap_or_else(PoisonError::into_inner);
+                let cut = cutter.next()?;
+                if cut.is_some() && !cutter.finished {
+                    jobs.add(());
+                }
+                cut
+            };
+            Ok(cut.map(|cut| (cut.bytes.len() as u64, self.portion(&layout, &cut))))
         };
+        parallel::until_done(
+            vec![()],
+            Waits::Never,
+            || (),
+            cut_and_read,
+            |read, _| match read {
+                Ok(None) => {}
+                Ok(Some((bytes, portion))) => {
+                    progress.add(bytes);
+                    portions.push(portion);
+                }
+                Err(error) => failed = Some(error),
+            },
+        );
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        let cutter = cutter.into_inner().unwrap_or_else(PoisonError::into_inner);
         if cutter.carry.len() > LONGEST_LINE {
             return Err(self.refused(
                 cutter.line,
@@ -335,51 +356,6 @@ impl Reader<'_> {
             portions.iter_mut().for_each(|portion| portion.unknown.clear());
         }
         Ok(self.gather(portions, cutter.mark(), Some(layout)))
-    }
-
-    fn in_threads(
-        &self,
-        cutter: &mut Cutter<'_>,
-        layout: &Layout,
-        progress: &mut Progress,
-        threads: usize,
-    ) -> Result<Vec<Portion>, Unread> {
-        let (sender, receiver) = mpsc::sync_channel::<Cut>(2 * threads);
-        let receiver = Mutex::new(receiver);
-        std::thread::scope(|scope| {
-            let work = || {
-                let mut portions = Vec::new();
-                loop {
-                    // The lock is held while waiting: the next to come waits for it instead.
-                    let cut = receiver.lock().map(|receiver| receiver.recv());
-                    match cut {
-                        Ok(Ok(cut)) => portions.push(self.portion(layout, &cut)),
-                        _ => return portions,
-                    }
-                }
-            };
-            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            let mut cut_all = || -> io::Result<()> {
-                while let Some(cut) = cutter.next()? {
-                    progress.add(cut.bytes.len() as u64);
-                    if sender.send(cut).is_err() {
-                        break;
-                    }
-                }
-                Ok(())
-            };
-            let cut_all = cut_all();
-            drop(sender);
-            let mut portions = Vec::new();
-            for worker in workers {
-                match worker.join() {
-                    Ok(done) => portions.extend(done),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            cut_all?;
-            Ok(portions)
-        })
     }
 
     fn portion(&self, layout: &Layout, cut: &Cut) -> Portion {

@@ -11,7 +11,7 @@ use super::look::{Source, Taken};
 use super::refresh::Feed;
 use super::rows::Format;
 use super::store::{FileId, FilingStore, Page, SavedStore, read_page, write_page};
-use crate::snapshot::{Kind, Snapshot, Unusable, Writer};
+use crate::snapshot::{Kind, SavedPath, Snapshot, Unusable, Writer};
 
 /// The feed at one moment, to be written at leisure: its records are shared with it, not copied.
 #[derive(Debug)]
@@ -22,10 +22,10 @@ pub struct FeedToSave {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Saved {
-    folder: PathBuf,
+    folder: SavedPath,
     provider: String,
     /// By file id.
-    paths: Vec<PathBuf>,
+    paths: Vec<SavedPath>,
     sources: Vec<(FileId, Taken)>,
     store: SavedStore,
 }
@@ -52,9 +52,9 @@ impl Feed {
             .values()
             .filter_map(|source| source.taken.clone().map(|taken| (source.id, taken)));
         let about = Saved {
-            folder: self.settings.path.clone(),
+            folder: self.settings.path.as_path().into(),
             provider: self.settings.provider.clone(),
-            paths: self.paths.clone(),
+            paths: self.paths.iter().map(|path| path.as_path().into()).collect(),
             sources: taken.collect(),
             store,
         };
@@ -65,16 +65,17 @@ impl Feed {
     /// [`Feed::refresh`] finds out.
     pub fn restore(settings: FeedSettings, snapshot: &Snapshot) -> Result<Feed, Unusable> {
         let saved: Saved = snapshot.json(Kind::Filings)?;
-        if saved.folder != settings.path {
+        if PathBuf::from(saved.folder) != settings.path {
             return Err(Unusable::OtherSettings("filings.path"));
         }
         if saved.provider != settings.provider {
             return Err(Unusable::OtherSettings("filings.provider"));
         }
+        let paths: Vec<PathBuf> = saved.paths.into_iter().map(PathBuf::from).collect();
         let wrong = || Unusable::Damaged("a filing file has no name");
         let mut sources = BTreeMap::new();
         for (id, taken) in saved.sources {
-            let path = saved.paths.get(id.0 as usize).ok_or_else(wrong)?;
+            let path = paths.get(id.0 as usize).ok_or_else(wrong)?;
             let format = Format::of(path).ok_or_else(wrong)?;
             let source = Source {
                 id,
@@ -88,6 +89,6 @@ impl Feed {
         }
         let pages = snapshot.all(Kind::Records, read_page)?;
         let store = FilingStore::restore(saved.store, pages)?;
-        Ok(Feed { settings, store, sources, paths: saved.paths, writers: None })
+        Ok(Feed { settings, store, sources, paths, writers: None })
     }
 }

@@ -21,7 +21,7 @@ use super::history::{self, History, Record};
 use super::hold;
 use super::loader::{Loader, Shrink, Taken};
 use super::scope::{Batch, Closed, Scope};
-use super::watch::{Mode, Watch};
+use super::watch::Watch;
 use crate::fault::{Fault, Severity};
 use crate::feed::{AskedRecord, FoundRecord};
 use crate::filing::Instant;
@@ -174,7 +174,6 @@ impl<L: Loader + 'static> Driver<L> {
         let for_thread = Arc::clone(&inbox);
         let thread = std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
             let _closing = Closing(Arc::clone(&for_thread));
-            let_answers_go_first();
             let for_events = Arc::clone(&for_thread);
             let mut loader = loader;
             let watched = loader.watched();
@@ -209,6 +208,8 @@ impl<L: Loader + 'static> Driver<L> {
     fn run(mut self) {
         let took = self.pass(Batch::all(), Shrink::Refuse, Cause::Start);
         self.polls.begin(self.watch.mode(), took.zones);
+        // Only now: until the first load is over, every answer is SERVFAIL.
+        let_answers_go_first();
         self.inbox.put(|mail| mail.started = true);
         loop {
             let wait = self.longest_wait();
@@ -282,9 +283,7 @@ impl<L: Loader + 'static> Driver<L> {
         if filings_poll {
             self.polls.note_filings(mode, took.filings);
         }
-        if mode == Mode::PollOnly && self.polls.is_any_off() {
-            self.polls.begin(mode, Duration::ZERO);
-        }
+        self.polls.keep_up_with(mode);
         self.answer_waiting();
     }
 
@@ -355,6 +354,8 @@ impl<L: Loader + 'static> Driver<L> {
             let reason = message_of(panic.as_ref());
             tracing::error!(what, reason, "reload panicked; the last good data stays in service");
             self.waiting.iter_mut().for_each(|waiting| waiting.panicked = true);
+            // What it was at is looked at again.
+            self.polls.begin(self.watch.mode(), Duration::ZERO);
             self.has_panicked = true;
             Taken::default()
         })

@@ -1,6 +1,7 @@
 //! Zone files to blocks, on all cores, with progress told in the log.
 
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use super::zone_files::ZoneFile;
@@ -49,7 +50,7 @@ pub fn read_zones(
     let portions: Vec<&[ZoneFile]> = files.chunks(PORTION).collect();
     let reader = || ZoneReader::new(root, key, classify);
     let read = |reader: &mut ZoneReader<'_>, index: usize| -> Vec<Loaded> {
-        portions[index].iter().map(|file| reader.read(file)).collect()
+        portions[index].iter().map(|file| reader.read_guarded(file)).collect()
     };
     let mut progress = Progress::new("zones", Some(files.len() as u64));
     parallel::each(portions.len(), Waits::ForDisk, reader, read, |index, loaded| {
@@ -84,6 +85,21 @@ impl<'a> ZoneReader<'a> {
         }
     }
 
+    /// As [`ZoneReader::read`]; a file that makes it panic costs its own zone and no other.
+    fn read_guarded(&mut self, file: &ZoneFile) -> Loaded {
+        catch_unwind(AssertUnwindSafe(|| self.read(file))).unwrap_or_else(|_| {
+            // Whatever state the memory is in, it is not used again.
+            *self = ZoneReader::new(self.root, self.key, self.classify);
+            let fault = Fault::of_file(
+                Severity::Error,
+                file.path(),
+                "reading the zone file panicked",
+                "please report this, with the file",
+            );
+            Loaded::Refused { faults: vec![fault], includes: Vec::new(), is_unread: false }
+        })
+    }
+
     fn read(&mut self, file: &ZoneFile) -> Loaded {
         let path = file.path();
         let read = self.reader.read_zone(&path, self.root, &file.origin, &mut self.records);
@@ -107,5 +123,38 @@ impl<'a> ZoneReader<'a> {
                 Loaded::Refused { faults: vec![fault], includes, is_unread: false }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::region::Region;
+
+    #[test]
+    fn a_file_that_makes_the_reader_panic_costs_its_own_zone_only() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |(name, address): (&str, &str)| {
+            let path = folder.path().join(format!("{name}.zone"));
+            let text = format!("@ 60 SOA a b 1 2 3 4 5\n@ 60 NS ns.elsewhere.\n@ 60 A {address}\n");
+            fs::write(&path, text).expect("a file");
+            ZoneFile::at(&path).expect("a zone file")
+        };
+        let files =
+            [("a.example", "192.0.2.1"), ("b.example", "192.0.2.9"), ("c.example", "192.0.2.1")];
+        let files = files.map(file);
+        let classify = |address: IpAddr| {
+            assert_ne!(address.to_string(), "192.0.2.9", "nobody's code is perfect");
+            AddressClass { region: Region::Own, is_our_nameserver: false }
+        };
+        let mut taken = Vec::new();
+        read_zones(&files, folder.path(), HashKey::of_words([1, 2]), &classify, |file, loaded| {
+            taken.push((file.origin.to_string(), matches!(loaded, Loaded::Zone { .. })));
+        });
+        taken.sort();
+        let is_zone: Vec<bool> = taken.iter().map(|(_, is_zone)| *is_zone).collect();
+        assert_eq!(is_zone, [true, false, true], "{taken:?}");
     }
 }

@@ -223,8 +223,8 @@ impl Rebuild {
             Loaded::Gone => &[],
         };
         self.files.note_includes(&file.origin, includes);
-        // The first look takes everything as it stands.
-        if self.has_zones
+        // The first look takes everything as it stands, unless a snapshot has something better.
+        if (self.has_zones || self.zones.get(&file.origin).is_some())
             && let Some(wait) = self.files.put_off_if_written(file, includes)
         {
             if !wait.is_zero() {
@@ -492,6 +492,7 @@ impl Loader for Rebuild {
             self.remove_zone(origin, now, &mut taken);
         }
         self.take_zones(&scan.changed, now, &mut taken);
+        self.files.note_taken_in();
         // At a cold start a folder that is held back or not there yet holds zones that nobody
         // knows: queries get "not ready" until it shows, and never REFUSED.
         let root = &self.settings.zones;

@@ -93,6 +93,7 @@ impl Rebuild {
             }
             taken.faults.extend(scan.faults);
             self.take_zones(&scan.changed, now, &mut taken);
+            self.files.note_taken_in();
             is_changed = true;
         }
         let is_judged = self.has_zones

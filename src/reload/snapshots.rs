@@ -169,7 +169,10 @@ impl Snapshots {
         };
         match std::thread::Builder::new().name("snapshot".to_owned()).spawn(work) {
             Ok(thread) => self.writing = Some(thread),
-            Err(error) => tracing::warn!(%error, "no snapshot written"),
+            Err(error) => {
+                self.note_change();
+                tracing::warn!(%error, "no snapshot written");
+            }
         }
     }
 }

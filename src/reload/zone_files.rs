@@ -128,6 +128,7 @@ pub struct ZoneFiles {
     scanned_before: bool,
     /// Number of the scan under way.
     scan: u32,
+    is_being_taken_in: bool,
 }
 
 #[derive(Debug)]
@@ -201,6 +202,7 @@ impl ZoneFiles {
             scanned_root: None,
             scanned_before: false,
             scan: 0,
+            is_being_taken_in: false,
         }
     }
 
@@ -227,8 +229,24 @@ impl ZoneFiles {
     /// Looks at what `scope` names, and at what was put off before. `closed` are the files (and
     /// folders, for all below) that are known to be whole. A changed path costs the same however
     /// many zones there are; a folder costs its own files and one pass over the bookkeeping.
+    /// Where [`ZoneFiles::note_taken_in`] has not been called since the last scan, because of a panic,
+    /// every file that is looked at counts as changed.
     pub fn scan(&mut self, scope: &Scope, closed: &[Closed]) -> ZoneFileChanges {
+        if std::mem::replace(&mut self.is_being_taken_in, true) {
+            self.zones.forget_fingerprints();
+            self.included.values_mut().for_each(|included| included.fingerprint = 0);
+        }
         self.scan_at(scope, closed, Instant::now(), SystemTime::now())
+    }
+
+    /// All that the last [`ZoneFiles::scan`] found has been read.
+    pub fn note_taken_in(&mut self) {
+        self.is_being_taken_in = false;
+    }
+
+    /// What the last scan found counts as read, and is still to be, or never was.
+    pub fn is_being_taken_in(&self) -> bool {
+        self.is_being_taken_in
     }
 
     /// Remembers that the zone's file was read whole, in seconds after 1970.

@@ -16,6 +16,7 @@
 //! file cut short and one that is two halves of different files are found as flipped bits are.
 
 mod bytes;
+mod path;
 mod write;
 
 use std::fs::{File, Metadata, OpenOptions};
@@ -27,14 +28,18 @@ use serde::de::DeserializeOwned;
 use twox_hash::XxHash3_64;
 
 pub use bytes::{Bytes, put_u32, put_u64};
+pub use path::SavedPath;
 pub use write::Writer;
 
 use crate::parallel::{self, Waits};
 
 const MAGIC: [u8; 8] = *b"beiand\x1a\n";
 /// To be raised with every change of what a chunk holds, [`crate::zone::Zone`]'s layout included.
-pub const FORMAT: u32 = 3;
-const HEAD_LEN: usize = 20;
+pub const FORMAT: u32 = 4;
+/// What read the files whose contents a snapshot holds: the next version may read them otherwise,
+/// and a newer list of public suffixes makes another site domain of a name.
+const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "/psl-2.1.247");
+const HEAD_LEN: usize = 28;
 const CHUNK_HEAD_LEN: usize = 16;
 /// Longer chunks are not written.
 const LONGEST_CHUNK: usize = 1 << 30;
@@ -75,8 +80,8 @@ pub enum Unusable {
     #[error("it is no snapshot")]
     NoSnapshot,
     /// Another version of this server wrote it.
-    #[error("another version of beiand wrote it (format {0})")]
-    OtherFormat(u32),
+    #[error("another version of beiand wrote it")]
+    OtherVersion,
     /// It is not as it was written.
     #[error("it is damaged: {0}")]
     Damaged(&'static str),
@@ -129,10 +134,10 @@ impl Snapshot {
             return Err(Unusable::NoSnapshot);
         }
         let format = fields.u32()?;
-        if format != FORMAT {
-            return Err(Unusable::OtherFormat(format));
-        }
         let seed = fields.u64()?;
+        if (format, fields.u64()?) != (FORMAT, fingerprint(PROGRAM.as_bytes())) {
+            return Err(Unusable::OtherVersion);
+        }
         let mut chunks: Vec<Chunk> = Vec::new();
         let mut heads = Vec::new();
         let mut at = HEAD_LEN as u64;

@@ -35,6 +35,24 @@ fn chunks_come_back_in_their_order() {
 }
 
 #[test]
+fn the_list_of_public_suffixes_is_the_one_that_snapshots_are_held_against() {
+    let lock = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock")).expect("it");
+    let version =
+        lock.split("name = \"psl\"\nversion = \"").nth(1).and_then(|it| it.split('"').next());
+    let version = version.expect("the version of psl");
+    assert!(PROGRAM.ends_with(&format!("/psl-{version}")), "say psl-{version} in {PROGRAM:?}");
+}
+
+#[test]
+fn what_another_version_read_is_read_again() {
+    let (_temp, path) = written(&[b"one"]);
+    let mut bytes = fs::read(&path).expect("it");
+    bytes[HEAD_LEN - 1] ^= 1;
+    fs::write(&path, bytes).expect("a write");
+    assert!(matches!(read(&path), Err(Unusable::OtherVersion)));
+}
+
+#[test]
 fn a_chunk_in_anothers_place_is_found() {
     let (_temp, path) = written(&[b"first", b"other"]);
     let bytes = fs::read(&path).expect("it");

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
-use super::{FORMAT, Kind, LONGEST_CHUNK, MAGIC, checksum, fingerprint, put_u32, put_u64};
+use super::{FORMAT, Kind, LONGEST_CHUNK, MAGIC, PROGRAM, checksum, fingerprint, put_u32, put_u64};
 
 /// Writes a snapshot beside the one that stands, in whose place it goes when it is whole. Dropped
 /// before, it leaves nothing behind.
@@ -56,6 +56,7 @@ impl<'a> Writer<'a> {
         let mut head = MAGIC.to_vec();
         put_u32(&mut head, FORMAT);
         put_u64(&mut head, seed);
+        put_u64(&mut head, fingerprint(PROGRAM.as_bytes()));
         writer.put_bytes(&head)?;
         Ok(writer)
     }

@@ -12,10 +12,16 @@ const SHARE: u32 = 200;
 /// The same while the poll is all there is.
 const SHARE_WITHOUT_EVENTS: u32 = 20;
 
+/// The first poll of the zones comes after so long at the latest, since the look at a start may have
+/// waited for a disk, and the next ones find everything in memory.
+const FIRST_AT_MOST: Duration = Duration::from_secs(600);
+
 /// The polls of both folders.
 pub(super) struct Polls {
     zones: Poll,
     filings: Poll,
+    /// What they were last set by.
+    mode: Mode,
 }
 
 struct Poll {
@@ -27,16 +33,23 @@ impl Polls {
     /// So often; `None` for never while there are events.
     pub(super) fn new(zones: Option<Duration>, filings: Option<Duration>) -> Polls {
         let poll = |interval| Poll { interval, next: None };
-        Polls { zones: poll(zones), filings: poll(filings) }
+        Polls { zones: poll(zones), filings: poll(filings), mode: Mode::Events }
     }
 
-    /// From now on, the last look at the zones having taken so long.
+    /// From now on, the look at the zones at the start having taken so long. Where the poll is all
+    /// there is, it soon comes all the same.
     pub(super) fn begin(&mut self, mode: Mode, zones_took: Duration) {
-        // Where the poll is all there is, it soon comes all the same: the first look may have waited
-        // for a disk, and the next ones find everything in memory.
         let zones_took = if mode == Mode::Events { zones_took } else { Duration::ZERO };
-        self.note_zones(mode, zones_took);
+        self.mode = mode;
+        self.note_zones(mode, zones_took.min(FIRST_AT_MOST / SHARE));
         self.note_filings(mode, Duration::ZERO);
+    }
+
+    /// Begins anew where events can no longer be had.
+    pub(super) fn keep_up_with(&mut self, mode: Mode) {
+        if mode != self.mode {
+            self.begin(mode, Duration::ZERO);
+        }
     }
 
     /// The zones have been looked at, which took so long.
@@ -58,11 +71,6 @@ impl Polls {
     /// When the next one is due.
     pub(super) fn next(&self) -> Option<Instant> {
         self.zones.next.into_iter().chain(self.filings.next).min()
-    }
-
-    /// One of the two never comes.
-    pub(super) fn is_any_off(&self) -> bool {
-        self.zones.next.is_none() || self.filings.next.is_none()
     }
 }
 
@@ -101,14 +109,17 @@ mod tests {
     }
 
     #[test]
-    fn the_first_poll_waits_for_as_long_as_the_first_look_makes_it_unless_it_is_all_there_is() {
-        let began = |mode| {
-            let begun = Instant::now();
-            let mut polls = Polls::new(Some(60 * SECOND), None);
-            polls.begin(mode, 1_000 * SECOND);
-            polls.zones.next.expect("it comes") - begun
-        };
-        assert!(began(Mode::Events) >= 200_000 * SECOND);
-        assert!(began(Mode::PollOnly) < 20_000 * SECOND);
+    fn the_first_poll_waits_as_the_look_at_the_start_makes_it_and_soon_comes_without_events() {
+        let begun = Instant::now();
+        let mut polls = Polls::new(Some(SECOND), None);
+        let next = |polls: &Polls| polls.zones.next.expect("it comes") - begun;
+        polls.begin(Mode::Events, 2 * SECOND);
+        assert!(next(&polls) >= 400 * SECOND && polls.filings.next.is_none());
+        polls.begin(Mode::Events, 1_000 * SECOND);
+        assert!(next(&polls) >= FIRST_AT_MOST && next(&polls) < 1_000 * SECOND);
+        polls.keep_up_with(Mode::Events);
+        assert!(next(&polls) >= FIRST_AT_MOST);
+        polls.keep_up_with(Mode::PollOnly);
+        assert!(next(&polls) < FIRST_AT_MOST && polls.filings.next.is_some());
     }
 }

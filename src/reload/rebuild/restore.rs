@@ -102,6 +102,9 @@ impl Rebuild {
     }
 
     pub(super) fn write_snapshot(&mut self, now: Instant) {
+        if self.files.is_being_taken_in() {
+            return;
+        }
         let Rebuild { feed, files, zones, settings, refused, snapshots, .. } = self;
         snapshots.write(now, || {
             Some(ToSave {

@@ -77,6 +77,11 @@ impl Books {
         &mut self.places[at].place
     }
 
+    /// Has no file count as one that has been read.
+    pub(super) fn forget_fingerprints(&mut self) {
+        self.places.iter_mut().for_each(|noted| noted.place.fingerprint = 0);
+    }
+
     /// Notes a zone's place, in place of the one noted before.
     pub(super) fn insert(&mut self, origin: &Name, place: Place) {
         match self.get_mut(origin) {

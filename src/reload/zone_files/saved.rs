@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::books::{Books, NewPlaces, Place};
 use super::folders::FolderId;
 use super::{Included, ZoneFiles};
-use crate::snapshot::{Bytes, Kind, Snapshot, Unusable, Writer, put_u32, put_u64};
+use crate::snapshot::{Bytes, Kind, SavedPath, Snapshot, Unusable, Writer, put_u32, put_u64};
 use crate::wire::Name;
 use crate::zone::{Zone, ZoneTable};
 
@@ -25,8 +25,8 @@ pub struct ZoneFilesToSave {
 /// Names are written as text.
 #[derive(Debug, Serialize, Deserialize)]
 struct Saved {
-    root: PathBuf,
-    folders: Vec<PathBuf>,
+    root: SavedPath,
+    folders: Vec<SavedPath>,
     zones: usize,
     unusual_names: Vec<(String, String)>,
     included: Vec<SavedIncluded>,
@@ -34,7 +34,7 @@ struct Saved {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct SavedIncluded {
-    path: PathBuf,
+    path: SavedPath,
     fingerprint: u64,
     by: Vec<String>,
 }
@@ -106,15 +106,15 @@ impl ZoneFiles {
     /// then, whatever it looks like.
     pub fn to_save<'a>(&self, refused: impl Iterator<Item = &'a Name>) -> ZoneFilesToSave {
         let included = self.included.iter().map(|(path, included)| SavedIncluded {
-            path: path.clone(),
+            path: path.as_path().into(),
             fingerprint: included.fingerprint,
             by: included.by.iter().map(Name::to_string).collect(),
         });
         let unusual = self.unusual_names.iter();
         let about = Saved {
-            root: self.root.clone(),
+            root: self.root.as_path().into(),
             zones: self.zones.len(),
-            folders: self.folders.paths().map(|path| path.to_path_buf()).collect(),
+            folders: self.folders.paths().map(|path| (&**path).into()).collect(),
             unusual_names: unusual
                 .map(|(origin, name)| (origin.to_string(), name.to_string_lossy().into_owned()))
                 .collect(),
@@ -132,19 +132,20 @@ impl ZoneFiles {
         snapshot: &Snapshot,
     ) -> Result<ZoneFiles, Unusable> {
         let saved: Saved = snapshot.json(Kind::ZoneFiles)?;
-        if saved.root != root {
+        if PathBuf::from(saved.root) != root {
             return Err(Unusable::OtherSettings("zones.path"));
         }
         let no_name = || Unusable::Damaged("a name is none");
         let name = |text: &String| text.parse::<Name>().map_err(|_| no_name());
         let mut files = ZoneFiles::new(root, settle);
-        for folder in &saved.folders {
-            files.folders.restore(folder);
+        for folder in saved.folders {
+            files.folders.restore(&PathBuf::from(folder));
         }
         for (origin, file) in &saved.unusual_names {
             files.unusual_names.insert(name(origin)?, OsString::from(file).into());
         }
         for SavedIncluded { path, fingerprint, by } in saved.included {
+            let path = PathBuf::from(path);
             let by: Vec<Name> = by.iter().map(name).collect::<Result<_, _>>()?;
             for origin in &by {
                 files.includes_of.entry(origin.clone()).or_default().push(path.clone());

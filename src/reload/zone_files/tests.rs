@@ -144,6 +144,19 @@ fn a_touched_file_is_told_and_its_neighbours_are_not() {
 }
 
 #[test]
+fn what_was_found_and_not_taken_in_is_found_again() {
+    let mut zones = Zones::with(&["a.zone", "sub/b.zone"]);
+    for path in ["a.zone", "sub/b.zone"] {
+        let file = fs::File::options().append(true).open(zones.path(path)).expect("the file");
+        file.set_modified(SystemTime::now() - Duration::from_secs(60)).expect("a time");
+    }
+    let mut found = || zones.files.scan(&Scope::All, &[]).changed.len();
+    assert_eq!([found(), found()], [2, 2]);
+    zones.files.note_taken_in();
+    assert!(zones.files.scan(&Scope::All, &[]).changed.is_empty());
+}
+
+#[test]
 fn a_file_that_is_removed_and_remade_at_once_does_not_flap() {
     let mut zones = Zones::with(&["a.zone", "b.zone"]);
     zones.remove("a.zone");
