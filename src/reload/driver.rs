@@ -20,6 +20,7 @@ use super::clock::Clock;
 use super::history::{self, History, Record};
 use super::hold;
 use super::loader::{Loader, Shrink, Taken};
+use super::priority;
 use super::scope::{Batch, Closed, Scope};
 use super::watch::Watch;
 use crate::fault::{Fault, Severity};
@@ -32,9 +33,6 @@ const CLOCK_LOOK: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// No look at everything takes so long.
 const LONGEST_PASS: Duration = Duration::from_secs(600);
-/// The nice value of the reload thread and of all that it starts: where cores are short, answers
-/// have nine parts in ten of them and reloads wait, since what an answer waits for is lost.
-const NICE: libc::c_int = 15;
 /// Faults that one reload logs one by one.
 const MAX_LOGGED_FAULTS: usize = 100;
 
@@ -209,7 +207,7 @@ impl<L: Loader + 'static> Driver<L> {
         let took = self.pass(Batch::all(), Shrink::Refuse, Cause::Start);
         self.polls.begin(self.watch.mode(), took.zones);
         // Only now: until the first load is over, every answer is SERVFAIL.
-        let_answers_go_first();
+        priority::stand_back(priority::RELOADS);
         self.inbox.put(|mail| mail.started = true);
         loop {
             let wait = self.longest_wait();
@@ -436,15 +434,6 @@ impl<L: Loader + 'static> Driver<L> {
         });
         let wait = at.chain(waiting).chain(due).chain(self.watch.ripe_in()).min();
         wait.unwrap_or(LONGEST_WAIT)
-    }
-}
-
-/// Lowers the priority of this thread, and of those that it starts from now on.
-fn let_answers_go_first() {
-    // SAFETY: takes three integers. To Linux, 0 is the calling thread.
-    if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) } != 0 {
-        let error = std::io::Error::last_os_error();
-        tracing::debug!(%error, "reloads run at the priority of answers");
     }
 }
 

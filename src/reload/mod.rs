@@ -29,6 +29,7 @@ mod decisions;
 mod lease;
 mod look_up;
 mod origin;
+mod priority;
 mod queue;
 mod reconfigure;
 mod unread;

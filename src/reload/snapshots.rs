@@ -18,6 +18,7 @@ use std::time::Instant as Monotonic;
 
 use serde::{Deserialize, Serialize};
 
+use super::priority;
 use super::zone_files::ZoneFilesToSave;
 use crate::feed::FeedToSave;
 use crate::filing::Instant;
@@ -146,6 +147,7 @@ impl Snapshots {
         let has_changed = Arc::clone(&self.has_changed);
         let is_stopping = Arc::clone(&self.is_stopping);
         let work = move || {
+            priority::stand_back(priority::SNAPSHOT);
             let begun = Monotonic::now();
             match write(&to_save, &path, &is_stopping) {
                 Ok(bytes) => tracing::info!(
