@@ -167,7 +167,7 @@ impl<Job> Jobs<Job> {
 
     fn note_taken(&self) {
         let mut state = self.lock();
-        state.open = state.open.saturating_sub(1);
+        state.open -= 1;
         if state.open == 0 {
             self.changed.notify_all();
         }

@@ -167,7 +167,13 @@ impl<'q> Generator<'q> {
                 _ => {}
             }
         }
-        let dropped: u64 = self.lanes.iter().map(Lane::dropped).sum();
+        if skipped > 0 {
+            eprintln!(
+                "{skipped} of {} queries were not sent: no core to send them",
+                skipped + sent
+            );
+        }
+        let dropped: u64 = self.lanes.iter().map(|lane| sockets::dropped(&lane.socket)).sum();
         if dropped > 0 {
             eprintln!("the generator itself lost {dropped} answers, which count as lost here");
         }
@@ -256,11 +262,6 @@ impl Lane {
             && reply.get(2)? & 0x80 != 0
             && reply.get(12..12 + question.len())? == question;
         fits.then_some(index)
-    }
-
-    /// Answers that this socket had no room for.
-    fn dropped(&self) -> u64 {
-        sockets::dropped(&self.socket)
     }
 
     /// Gives back the slots of lost queries, of a few slots each time; how many there were.

@@ -353,7 +353,7 @@ impl<L: Loader + 'static> Driver<L> {
             tracing::error!(what, reason, "reload panicked; the last good data stays in service");
             self.waiting.iter_mut().for_each(|waiting| waiting.panicked = true);
             // What it was at is looked at again.
-            self.polls.begin(self.watch.mode(), Duration::ZERO);
+            self.polls.hasten(self.watch.mode());
             self.has_panicked = true;
             Taken::default()
         })
