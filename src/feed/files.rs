@@ -3,13 +3,10 @@
 //! Knows nothing of what stands in them.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
-
-use serde::{Deserialize, Serialize};
 
 use super::rows::Format;
 
@@ -18,57 +15,6 @@ pub(super) const HOLD: &str = ".hold";
 
 /// Folders within folders, at most: a safeguard against links that lead round in circles.
 const DEEPEST: usize = 32;
-
-/// What tells, without reading a file, that it is another than before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Stat {
-    pub(super) device: u64,
-    pub(super) inode: u64,
-    pub(super) size: u64,
-    /// Nanoseconds since 1970.
-    modified: i128,
-    changed: i128,
-}
-
-impl Stat {
-    pub(super) fn of(metadata: &Metadata) -> Stat {
-        let nanoseconds = |s: i64, ns: i64| i128::from(s) * 1_000_000_000 + i128::from(ns);
-        Stat {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
-            changed: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    pub(super) fn is_same_file(&self, other: &Stat) -> bool {
-        (self.device, self.inode) == (other.device, other.inode)
-    }
-
-    /// How long ago it was written to; nothing where that lies ahead.
-    pub(super) fn quiet_for(&self, now: SystemTime) -> Duration {
-        since(self.modified, now)
-    }
-
-    /// Whether it has not been written to since, by the system's own time of the last change.
-    pub(super) fn is_as_it_was(&self, at: SystemTime) -> bool {
-        let at = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
-        u128::try_from(self.changed).unwrap_or(0) <= at
-    }
-
-    /// Written to so recently that a write still to come may leave the same times behind: file
-    /// systems count time in ticks of some milliseconds.
-    pub(super) fn may_hide_a_write(&self, now: SystemTime) -> bool {
-        since(self.changed.max(self.modified), now) < Duration::from_millis(50)
-    }
-}
-
-fn since(nanoseconds: i128, now: SystemTime) -> Duration {
-    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let since = now.saturating_sub(u128::try_from(nanoseconds).unwrap_or(0));
-    Duration::from_nanos(u64::try_from(since).unwrap_or(u64::MAX))
-}
 
 /// Opens a file. Errors: it is not a regular one; a FIFO would keep whoever opens it waiting.
 pub(super) fn open(path: &Path) -> io::Result<File> {

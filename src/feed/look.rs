@@ -24,7 +24,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::change::{EMPTY_REST, FeedSettings, Moment, OPEN_REST, Writers};
-use super::files::{self, Stat};
+use super::files;
 use super::mark::{Mark, Thoroughly};
 use super::read::{Count, Reader, Reading, Unread};
 use super::rows::{Format, Layout};
@@ -32,6 +32,7 @@ use super::shrink::{Emptied, Lost};
 use super::split::End;
 use super::store::{FileId, FilingStore, Rest};
 use crate::fault::{Fault, Severity};
+use crate::file_stat::FileStat;
 
 /// Blocks of a file that are compared in one look: some 10 ms.
 const CHECKED_AT_ONCE: usize = 32;
@@ -52,15 +53,15 @@ pub(super) struct Source {
     pub(super) id: FileId,
     pub(super) format: Format,
     pub(super) taken: Option<Taken>,
-    pub(super) unsettled: Option<(Stat, Instant)>,
-    pub(super) refused: Option<Stat>,
+    pub(super) unsettled: Option<(FileStat, Instant)>,
+    pub(super) refused: Option<FileStat>,
     pub(super) waiting: Option<Waiting>,
 }
 
 /// The version of a file that is in force.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Taken {
-    pub(super) stat: Stat,
+    pub(super) stat: FileStat,
     /// A later write may have left the same stat.
     pub(super) doubtful: bool,
     pub(super) mark: Mark,
@@ -73,7 +74,7 @@ pub(super) struct Taken {
 /// The version of a file that waits for a person; no stat if it has gone.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    pub(super) stat: Option<Stat>,
+    pub(super) stat: Option<FileStat>,
     pub(super) lost: Vec<Lost>,
     pub(super) emptied: Emptied,
 }
@@ -84,10 +85,10 @@ pub(super) enum Look {
     /// Nothing new.
     Same,
     /// The content that is in force, with other times or another inode.
-    Touched(Stat),
+    Touched(FileStat),
     /// It is being written.
     Unsettled {
-        stat: Stat,
+        stat: FileStat,
         wait: Duration,
     },
     /// What was taken for an append is one, as far as so many blocks of the file.
@@ -98,7 +99,7 @@ pub(super) enum Look {
     Read(Box<Version>),
     Unreadable(io::Error),
     Refused {
-        stat: Stat,
+        stat: FileStat,
         faults: Vec<Fault>,
     },
 }
@@ -106,7 +107,7 @@ pub(super) enum Look {
 /// A new version of a file.
 #[derive(Debug)]
 pub(super) struct Version {
-    pub(super) stat: Stat,
+    pub(super) stat: FileStat,
     pub(super) reading: Reading,
     pub(super) rest: Rest,
     /// It was written to while it was read; what was read is whole all the same.
@@ -177,7 +178,7 @@ impl<'a> Looker<'a> {
         if !metadata.is_file() {
             return Err(io::Error::other("not a file"));
         }
-        let stat = Stat::of(&metadata);
+        let stat = FileStat::of(&metadata);
         let has_tail = source.taken.as_ref().is_some_and(|taken| taken.mark.has_tail());
         let is_as_taken =
             source.taken.as_ref().is_some_and(|taken| taken.stat == stat && !taken.doubtful);
@@ -188,7 +189,7 @@ impl<'a> Looker<'a> {
             }
             _ => None,
         };
-        if is_open == Some(false) && Stat::of(&fs::metadata(path)?) != stat {
+        if is_open == Some(false) && FileStat::of(&fs::metadata(path)?) != stat {
             // Its writer was done in between, and the stat may be of what stood there half done.
             return Ok(Look::Unsettled { stat, wait: Duration::from_millis(1) });
         }
@@ -228,7 +229,7 @@ impl<'a> Looker<'a> {
         }
 
         let file = files::open(path)?;
-        if !Stat::of(&file.metadata()?).is_same_file(&stat) {
+        if !FileStat::of(&file.metadata()?).is_same_file(&stat) {
             // Replaced this very moment.
             return Ok(Look::Unsettled { stat, wait: Duration::from_millis(1) });
         }
@@ -274,7 +275,7 @@ impl<'a> Looker<'a> {
                 return Ok(Look::Refused { stat, faults: vec![fault] });
             }
         };
-        let after = Stat::of(&file.metadata()?);
+        let after = FileStat::of(&file.metadata()?);
         let grew = after != stat;
         if grew {
             // Appended to, and nothing else: what was read is all that stood there before, up to
@@ -338,7 +339,7 @@ impl Source {
     }
 
     /// How long nobody has written to the file, as far as we can tell.
-    fn quiet_for(&self, stat: &Stat, writer: Writer, now: Moment) -> Duration {
+    fn quiet_for(&self, stat: &FileStat, writer: Writer, now: Moment) -> Duration {
         let seen = match self.unsettled {
             Some((before, since)) if before == *stat => {
                 now.monotonic.saturating_duration_since(since)

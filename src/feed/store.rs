@@ -189,6 +189,13 @@ impl FilingStore {
         self.records == 0
     }
 
+    /// Begins to bring in the records of some site domains, side by side: each by itself is two waits
+    /// for memory.
+    pub fn fetch(&self, sites: impl Iterator<Item = SiteKey>) {
+        let slots: Vec<u32> = sites.flat_map(|site| self.by_site.perhaps_of(site.0)).collect();
+        slots.into_iter().for_each(|slot| self.slab.fetch(slot));
+    }
+
     /// The records that count for a site domain, in no particular order: its own, and those of
     /// other domains that are to move to it ([`Role::NewDomain`]).
     pub fn records_of(&self, site: SiteKey) -> impl Iterator<Item = StoredRecord<'_>> {

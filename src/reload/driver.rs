@@ -6,7 +6,7 @@
 use std::any::Any;
 use std::collections::HashSet;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -177,14 +177,11 @@ impl<L: Loader + 'static> Driver<L> {
             let watched = loader.watched();
             let wake = move || for_events.put(|mail| mail.events = true);
             let now = settings.clock.now();
-            let watch = std::thread::scope(|scope| {
-                let watch = scope.spawn(|| Watch::new(watched, wake));
-                if catch_unwind(AssertUnwindSafe(|| loader.restore(now))).is_err() {
-                    tracing::error!("what an earlier run left was not read to its end");
-                }
-                watch.join().unwrap_or_else(|panic| resume_unwind(panic))
-            });
-            loader.meet(watch.writers());
+            let watch = Watch::new(watched, wake);
+            if catch_unwind(AssertUnwindSafe(|| loader.restore(now))).is_err() {
+                tracing::error!("what an earlier run left was not read to its end");
+            }
+            loader.meet(watch.writers(), watch.folders());
             let driver = Driver {
                 loader,
                 inbox: for_thread,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::driver::Cause;
+use super::folder_watch::FolderWatch;
 use super::protocol::ZoneStatus;
 use super::scope::{Closed, Scope};
 use super::watch::Watched;
@@ -29,19 +30,20 @@ use crate::wire::{Name, Rtype};
 /// you had put off. Whatever the scope, what was put off may be looked at.
 ///
 /// `closed` names the files (and folders, which stand for all below) that are known to be whole;
-/// see [`super::Batch::closed_after_write`] and [`Closed::holds_for`]. A file that changed in place and is not among them
-/// may still be in the middle of a rewrite.
+/// see [`super::Batch::closed_after_write`]. A file that changed in place and is not among them may
+/// still be in the middle of a rewrite.
 pub trait Loader: Send {
     /// What is to be watched; asked at the start and after each [`Loader::config`].
     fn watched(&self) -> Watched;
 
-    /// Called once, before all else, and while the watches are being set up: takes what an earlier
-    /// run has left, without a look at what it was made from.
+    /// Called once, before all else: takes what an earlier run has left, without a look at what it was
+    /// made from.
     fn restore(&mut self, _now: Instant) {}
 
     /// Called once, before any look: by these it can be told, of a file that was just read, whether
-    /// it was written to meanwhile.
-    fn meet(&mut self, _writers: Writers) {}
+    /// it was written to meanwhile, and each folder of the zones is to be watched before it is looked
+    /// into.
+    fn meet(&mut self, _writers: Writers, _folders: FolderWatch) {}
 
     /// The configuration file, or a file that it names, may have changed.
     fn config(&mut self, cause: Cause, shrink: Shrink, now: Instant) -> Taken;

@@ -12,8 +12,9 @@
 pub mod clock;
 pub mod control;
 pub mod driver;
+pub mod folder_watch;
 pub mod history;
-pub mod hold;
+mod hold;
 pub mod loader;
 pub mod protocol;
 pub mod read_zones;
@@ -35,6 +36,7 @@ mod reconfigure;
 mod unread;
 
 pub use driver::{Driver, Handle, Outcome, Settings};
+pub use folder_watch::FolderWatch;
 pub use history::Record;
 pub use loader::{Loader, Shrink, Taken};
 pub use scope::{Batch, Closed, Scope};

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 
-use crate::wire::name::{Name, to_text};
+use crate::wire::name::{Name, labels, to_text};
 
 /// What every zone file's name ends with.
 const SUFFIX: &str = ".zone";
@@ -74,6 +74,26 @@ pub(super) fn is_usual(file_name: &OsStr, origin: &Name) -> bool {
     }
 }
 
+/// True where `file_name` is the usual file name of `origin`, a name in wire form and in lower case,
+/// and nearly whenever it is: where every byte of it stands for itself.
+pub(super) fn is_plainly(file_name: &OsStr, origin: &[u8]) -> bool {
+    let Some(mut stem) = file_name.as_encoded_bytes().strip_suffix(SUFFIX.as_bytes()) else {
+        return false;
+    };
+    let mut labels = labels(origin);
+    let Some(first) = labels.next() else { return false };
+    let is_plain = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    for (at, label) in std::iter::once(first).chain(labels).enumerate() {
+        let dot: &[u8] = if at == 0 { b"" } else { b"." };
+        let rest = stem.strip_prefix(dot).and_then(|stem| stem.strip_prefix(label));
+        match rest {
+            Some(rest) if label.iter().all(is_plain) => stem = rest,
+            _ => return false,
+        }
+    }
+    stem.is_empty()
+}
+
 /// True for what editors and copying tools leave beside the real files, for hidden files and
 /// folders, and for a file system's own.
 pub(super) fn is_ignored(name: &OsStr) -> bool {
@@ -85,6 +105,8 @@ pub(super) fn is_ignored(name: &OsStr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn zone(file_name: &str) -> Option<String> {
@@ -129,6 +151,29 @@ mod tests {
                 assert!(is_usual(&file_name, &origin));
                 assert_eq!(read(&file_name), FileName::Zone(origin));
             }
+        }
+    }
+
+    proptest! {
+        /// What is plainly a zone's file is its usual one; and so is the other way about, but for
+        /// names that need an escape, and the root.
+        #[test]
+        fn a_plain_name_is_the_usual_one(
+            labels in proptest::collection::vec("[a-z0-9_-]{1,3}|[a-zA-Z.@*]{1,2}", 0..4),
+            other in "[ab.]{0,4}(\\.zone)?",
+        ) {
+            let wire: Vec<u8> = labels
+                .iter()
+                .flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat())
+                .chain([0])
+                .collect();
+            let origin = Name::from_wire(&wire).expect("short labels").to_lowercase();
+            let usual = usual_file_name(&origin);
+            let is_plain = |label: &[u8]| !label.iter().any(|byte| b".@*".contains(byte));
+            let all_plain = !labels.is_empty() && origin.labels().all(is_plain);
+            prop_assert_eq!(is_plainly(&usual, origin.as_wire()), all_plain);
+            let is_other_usual = usual == OsStr::new(&other) && all_plain;
+            prop_assert_eq!(is_plainly(OsStr::new(&other), origin.as_wire()), is_other_usual);
         }
     }
 }

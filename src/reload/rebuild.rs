@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::driver;
+use super::folder_watch::FolderWatch;
 use super::hold;
 use super::loader::{Loader, Shrink, Taken};
 use super::protocol::ZoneStatus;
@@ -115,6 +116,7 @@ pub struct Rebuild {
     pub(super) settings: Settings,
     pub(super) files: ZoneFiles,
     pub(super) writers: Writers,
+    pub(super) folder_watch: FolderWatch,
     /// `None` until the first look at the filings.
     pub(super) feed: Option<Feed>,
     no_filings: FilingStore,
@@ -158,6 +160,7 @@ impl Rebuild {
             journal: settings.journal.clone().map(Journal::new),
             cause: Cause::Start,
             writers: Writers::default(),
+            folder_watch: FolderWatch::default(),
             feed: None,
             no_filings: FilingStore::default(),
             zones: ZoneSet::new(),
@@ -418,12 +421,13 @@ impl Loader for Rebuild {
         }
     }
 
-    fn meet(&mut self, writers: Writers) {
-        self.files.meet(writers.clone());
+    fn meet(&mut self, writers: Writers, folder_watch: FolderWatch) {
+        self.files.meet(writers.clone(), folder_watch.clone());
         if let Some(feed) = &mut self.feed {
             feed.meet(Box::new(writers.clone()));
         }
         self.writers = writers;
+        self.folder_watch = folder_watch;
     }
 
     fn config(&mut self, cause: driver::Cause, shrink: Shrink, now: Instant) -> Taken {

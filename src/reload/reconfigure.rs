@@ -82,7 +82,7 @@ impl Rebuild {
         }
         if old.zones != new.zones || old.settle != new.settle {
             self.files = ZoneFiles::new(&new.zones, new.settle);
-            self.files.meet(self.writers.clone());
+            self.files.meet(self.writers.clone(), self.folder_watch.clone());
             let scan = self.files.scan(&Scope::All, &[]);
             let origins: Vec<Name> =
                 self.zones.iter().filter_map(|entry| Name::from_wire(entry.zone.apex())).collect();

@@ -1,10 +1,8 @@
 //! How much of a watched folder has to be looked at again.
 
 use std::collections::BTreeSet;
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 /// Above this many paths a full look is cheaper than remembering them.
 const MAX_PATHS: usize = 65_536;
@@ -68,18 +66,6 @@ pub struct Closed {
     pub path: PathBuf,
     /// When that was seen: of a file that was written to after it, it says nothing.
     pub at: SystemTime,
-}
-
-impl Closed {
-    /// Whether a file with this metadata is still as it was then.
-    pub fn holds_for(&self, found: &Metadata) -> bool {
-        // The time of the last change is the system's own; the one of the last write can be set.
-        let since = Duration::new(
-            u64::try_from(found.ctime()).unwrap_or(0),
-            u32::try_from(found.ctime_nsec()).unwrap_or(0),
-        );
-        UNIX_EPOCH + since <= self.at
-    }
 }
 
 /// A burst of file events, as one change.

@@ -11,7 +11,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, ErrorKind, PipeWriter};
+use std::io::{self, PipeWriter};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use inotify::EventMask;
 
+use super::folder_watch::{FolderWatch, KnownFolders};
 use super::hold::{HOLD_FILE, is_held};
 use super::origin::is_ignored;
 use super::queue::{self, FileEvent, Queue};
@@ -67,9 +68,6 @@ pub struct Watch {
     raw: Arc<Mutex<Raw>>,
     /// Dropped, it ends the thread that waits for events.
     _closing: Option<PipeWriter>,
-    mode: Mode,
-    /// The folders by their real path, each with the paths by which we know it.
-    known_as: HashMap<PathBuf, Vec<PathBuf>>,
     /// Folders in which a `.hold` was seen and not seen to go.
     held: BTreeSet<PathBuf>,
     rescan_not_before: Option<Instant>,
@@ -80,7 +78,8 @@ pub struct Watch {
 #[derive(Debug, Default)]
 pub(super) struct Raw {
     /// `None` where the system gives none.
-    queue: Option<Queue>,
+    pub(super) queue: Option<Queue>,
+    pub(super) folders: KnownFolders,
     pub(super) open_files: OpenFiles,
     pub(super) pending: Pending,
 }
@@ -119,13 +118,10 @@ impl Watch {
                 None
             }
         };
-        let mode = if closing.is_some() { Mode::Events } else { Mode::PollOnly };
         let mut watch = Watch {
             watched,
             raw,
             _closing: closing,
-            mode,
-            known_as: HashMap::new(),
             held: BTreeSet::new(),
             rescan_not_before: None,
             rescan_wait: FIRST_RESCAN_WAIT,
@@ -147,7 +143,12 @@ impl Watch {
 
     /// Whether events can be relied upon.
     pub fn mode(&self) -> Mode {
-        self.mode
+        lock(&self.raw).mode()
+    }
+
+    /// By this, whoever is about to look into a folder has it watched.
+    pub fn folders(&self) -> FolderWatch {
+        FolderWatch::new(&self.raw)
     }
 
     /// Who is writing, by the same events.
@@ -163,19 +164,17 @@ impl Watch {
         }
     }
 
-    /// Sets all watches again, so that whatever was missed is watched from now on. Walks the
-    /// folders.
+    /// Sets the watches again, so that whatever was missed is watched from now on; those below the
+    /// zones folder, which may hold a million files, are left to who looks into it next.
     pub fn rewatch(&mut self) {
-        self.known_as.clear();
         let Watched { zones, filings, config, files } = self.watched.clone();
+        lock(&self.raw).keep_folders(|path| path.starts_with(&zones));
         for path in [&zones, &filings, &config].into_iter().chain(&files) {
             self.watch_above(path);
         }
-        self.watch_below(&zones);
+        self.folders().watch(&zones);
         self.watch_below(&filings);
-        if let Some(queue) = &mut lock(&self.raw).queue {
-            queue.keep(|folder| self.known_as.contains_key(folder));
-        }
+        lock(&self.raw).watch_known_only();
     }
 
     /// The same for the filings folder only.
@@ -210,7 +209,8 @@ impl Watch {
         drop(raw);
         let mut batch = Batch::default();
         for (path, touch) in pending.touched {
-            for path in self.known_paths(&path) {
+            let known_paths = lock(&self.raw).known_paths(&path);
+            for path in known_paths {
                 self.sort_in(path, touch, &mut batch);
             }
         }
@@ -235,15 +235,6 @@ impl Watch {
             }
         }
         batch
-    }
-
-    /// The paths by which we know a real path that an event names.
-    fn known_paths(&self, real: &Path) -> Vec<PathBuf> {
-        let itself = self.known_as.get(real).into_iter().flatten().cloned();
-        let in_folder = real.parent().zip(real.file_name()).and_then(|(folder, name)| {
-            Some(self.known_as.get(folder)?.iter().map(move |folder| folder.join(name)))
-        });
-        itself.chain(in_folder.into_iter().flatten()).collect()
     }
 
     fn sort_in(&mut self, path: PathBuf, touch: Touch, batch: &mut Batch) {
@@ -322,7 +313,7 @@ impl Watch {
         for part in path.ancestors() {
             let Some(folder) = part.parent() else { break };
             let is_link = part.symlink_metadata().is_ok_and(|found| found.is_symlink());
-            if (!nearest_found || is_link) && self.watch_folder(folder) {
+            if (!nearest_found || is_link) && self.folders().watch(folder) {
                 nearest_found = true;
             }
         }
@@ -335,7 +326,7 @@ impl Watch {
         while let Some(folder) = open.pop() {
             // Watched first and listed then: what appears in between has an event.
             if !fs::canonicalize(&folder).is_ok_and(|real| seen.insert(real))
-                || !self.watch_folder(&folder)
+                || !self.folders().watch(&folder)
             {
                 continue;
             }
@@ -348,41 +339,6 @@ impl Watch {
                     open.push(entry.path());
                 }
             }
-        }
-    }
-
-    /// True where the folder stands.
-    fn watch_folder(&mut self, folder: &Path) -> bool {
-        let named = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        let Ok(real) = fs::canonicalize(named) else { return false };
-        if !real.is_dir() {
-            return false;
-        }
-        if self.mode == Mode::Events {
-            let watched = lock(&self.raw).queue.as_mut().map(|queue| queue.watch(&real));
-            match watched {
-                Some(Err(error)) if error.kind() == ErrorKind::StorageFull => self.limit_reached(),
-                Some(Err(error)) => {
-                    tracing::warn!(folder = %folder.display(), %error, "folder cannot be watched");
-                }
-                Some(Ok(())) | None => {}
-            }
-        }
-        let known = self.known_as.entry(real).or_default();
-        if !known.iter().any(|path| path == folder) {
-            known.push(folder.to_owned());
-        }
-        true
-    }
-
-    fn limit_reached(&mut self) {
-        if self.mode == Mode::Events {
-            self.mode = Mode::PollOnly;
-            tracing::warn!(
-                folders = self.known_as.len(),
-                remedy = "sysctl fs.inotify.max_user_watches=1048576, then restart",
-                "too many folders for the system's limit of file watches; polling only"
-            );
         }
     }
 }

@@ -30,7 +30,6 @@ mod saved;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -40,6 +39,7 @@ use std::time::{Duration, Instant, SystemTime};
 use self::books::Books;
 use self::folders::{FolderId, Folders};
 pub use self::saved::{SavedFiles, ZoneFilesToSave, read_chunk};
+use super::folder_watch::FolderWatch;
 use super::hold;
 use super::origin::{self, FileName};
 use super::scope::{Closed, Scope};
@@ -47,6 +47,7 @@ use super::unread::Unread;
 use super::writers::Writers;
 use crate::fault::{Fault, Severity};
 use crate::feed::Written;
+use crate::file_stat::FileStat;
 use crate::wire::name::Name;
 
 /// How long a file or folder must be gone before its zones go.
@@ -108,6 +109,7 @@ pub struct ZoneFiles {
     root: PathBuf,
     settle: Duration,
     writers: Writers,
+    folder_watch: FolderWatch,
     folders: Folders,
     zones: Books,
     /// Names of the files that are not called by [`origin::usual_file_name`].
@@ -166,18 +168,18 @@ impl Pass<'_> {
     }
 
     /// True where the file, or a folder above it, is known to be whole.
-    fn is_closed(&self, path: &Path, found: &Metadata) -> bool {
+    fn is_closed(&self, path: &Path, found: &FileStat) -> bool {
         !self.closed.is_empty()
-            && path
-                .ancestors()
-                .any(|part| self.closed.get(part).is_some_and(|closed| closed.holds_for(found)))
+            && path.ancestors().any(|part| {
+                self.closed.get(part).is_some_and(|closed| found.is_as_it_was(closed.at))
+            })
     }
 
     /// True where what is not at `path` is meant not to be: a folder above is known to be whole,
     /// and nothing has come or gone beside the path since.
     fn is_complete_without(&self, path: &Path) -> bool {
         let Some(folder) = path.parent().filter(|_| !self.closed.is_empty()) else { return false };
-        fs::metadata(folder).is_ok_and(|found| self.is_closed(folder, &found))
+        fs::metadata(folder).is_ok_and(|found| self.is_closed(folder, &FileStat::of(&found)))
     }
 }
 
@@ -189,6 +191,7 @@ impl ZoneFiles {
             root: root.into(),
             settle,
             writers: Writers::default(),
+            folder_watch: FolderWatch::default(),
             folders: Folders::default(),
             zones: Books::default(),
             unusual_names: HashMap::new(),
@@ -206,9 +209,11 @@ impl ZoneFiles {
         }
     }
 
-    /// From now on it can be told whether a file is open for writing, or was written to.
-    pub fn meet(&mut self, writers: Writers) {
+    /// From now on it can be told whether a file is open for writing, or was written to, and each
+    /// folder is watched before it is looked into.
+    pub fn meet(&mut self, writers: Writers, folder_watch: FolderWatch) {
         self.writers = writers;
+        self.folder_watch = folder_watch;
     }
 
     /// Number of zones that have a file.
@@ -305,7 +310,8 @@ impl ZoneFiles {
         let paths: Vec<PathBuf> = files.iter().map(|file| self.as_events_name_it(file)).collect();
         for path in &paths {
             let included = self.included.entry(path.clone()).or_insert_with(|| Included {
-                fingerprint: fs::metadata(path).map_or(0, |found| fingerprint(&found)),
+                fingerprint: fs::metadata(path)
+                    .map_or(0, |found| FileStat::of(&found).fingerprint()),
                 by: Vec::new(),
             });
             if !included.by.contains(origin) {
@@ -335,7 +341,7 @@ impl ZoneFiles {
             place.fingerprint = 0;
             return None;
         };
-        let print = fingerprint(&found);
+        let print = FileStat::of(&found).fingerprint();
         let written = self.writers.written(&path);
         let mut included = includes.iter().map(|path| self.writers.written(path));
         let included = included.find(|written| *written != Written::No).unwrap_or(Written::No);
@@ -456,13 +462,6 @@ fn leads_back_up(link: &Path, folder: &Path) -> bool {
 fn identity(folder: &Path) -> Option<Identity> {
     let found = fs::metadata(folder).ok().filter(Metadata::is_dir)?;
     Some((found.dev(), found.ino()))
-}
-
-fn fingerprint(found: &Metadata) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (found.dev(), found.ino(), found.size()).hash(&mut hasher);
-    (found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()).hash(&mut hasher);
-    hasher.finish()
 }
 
 fn is_absence(error: &std::io::Error) -> bool {

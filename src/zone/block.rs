@@ -20,7 +20,7 @@
 use std::net::IpAddr;
 use triomphe::ThinArc;
 
-use super::prefetch::prefetch;
+use crate::prefetch::prefetch;
 use crate::region::Region;
 use crate::wire::Rtype;
 use crate::wire::fixed::{get, put};

@@ -6,7 +6,6 @@
 //! | `block` | one zone as one allocation: layout and read view |
 //! | `locate` | where a name stands in its zone: node, wildcard, delegation, DNAME, nowhere |
 //! | `build` | records to a block |
-//! | `prefetch` | memory asked for ahead of its use |
 //! | `saved` | a block in a snapshot |
 //! | `table` | all zones, each with its verdict beside it; replaced one by one |
 //!
@@ -15,7 +14,6 @@
 pub mod block;
 pub mod build;
 pub mod locate;
-mod prefetch;
 mod saved;
 pub mod table;
 

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::block::Zone;
-use super::prefetch::prefetch;
 use crate::filing::Verdict;
+use crate::prefetch::prefetch;
 use crate::region::Region;
 use crate::wire::{HashKey, HashedName, Name};
 

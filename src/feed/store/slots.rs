@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::feed::packed::PackedFacts;
+use crate::prefetch::prefetch;
 
 pub(in crate::feed) type Page = Arc<[Entry]>;
 
@@ -42,6 +43,11 @@ pub(super) struct Slab {
 impl Slab {
     pub(super) fn get(&self, slot: u32) -> Entry {
         self.pages[(slot >> PAGE_BITS) as usize][slot as usize & (PAGE_SIZE - 1)]
+    }
+
+    /// Begins to bring an entry in.
+    pub(super) fn fetch(&self, slot: u32) {
+        prefetch(&self.pages[(slot >> PAGE_BITS) as usize][slot as usize & (PAGE_SIZE - 1)]);
     }
 
     pub(super) fn get_mut(&mut self, slot: u32) -> &mut Entry {

@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
+use super::super::folder_watch::FolderWatch;
 use super::super::protocol::ZoneStatus;
 use super::super::scope::Closed;
 use super::super::watch::Watched;
@@ -70,8 +71,8 @@ impl Loader for Noting {
         panic!("as in every test of the driver");
     }
 
-    fn meet(&mut self, writers: Writers) {
-        self.zones.meet(writers);
+    fn meet(&mut self, writers: Writers, folders: FolderWatch) {
+        self.zones.meet(writers, folders);
     }
 
     fn config(&mut self, _cause: Cause, _shrink: Shrink, _now: Instant) -> Taken {
@@ -336,6 +337,24 @@ fn new_folders_are_watched_at_any_depth() {
     house.until_changed("a.");
     house.rename_over("zones/x/y/a.zone", "second");
     house.until_changed("a.");
+}
+
+#[test]
+fn folders_that_stand_at_the_start_are_watched_and_those_below_a_held_one_when_it_is_free() {
+    let house = House::new(|root| {
+        for folder in ["zones/x/y", "zones/held/below"] {
+            fs::create_dir_all(root.join(folder)).expect("create");
+        }
+        for file in ["x/y/a.zone", "held/below/b.zone", "held/.hold"] {
+            fs::write(root.join("zones").join(file), "").expect("write");
+        }
+    });
+    house.rename_over("zones/x/y/a.zone", "second");
+    house.until_changed("a.");
+    fs::remove_file(house.path("zones/held/.hold")).expect("remove");
+    house.until_changed("b.");
+    house.rename_over("zones/held/below/b.zone", "second");
+    house.until_changed("b.");
 }
 
 #[test]

@@ -13,7 +13,10 @@ use crate::reload::zone_files::{SavedFiles, ZoneFiles, read_chunk};
 use crate::snapshot::{Kind, Unusable};
 use crate::state::verdicts::{Judged, Rules};
 use crate::wire::HashKey;
-use crate::zone::{Filling, Portion, ZoneId, ZoneSet};
+use crate::zone::{Filling, Portion, Zone, ZoneId, ZoneSet};
+
+/// Zones whose verdicts are taken together.
+const TOGETHER: usize = 32;
 
 /// The zones of a chunk with their verdicts: all that can be done of them on a thread of its own.
 struct JudgedChunk {
@@ -35,14 +38,24 @@ fn judge_chunk(
     let (sites, rare) = (Vec::new(), Vec::new());
     let mut chunk_of = JudgedChunk { zones: Portion::new(key), files, sites, rare };
     let JudgedChunk { zones, files, sites, rare } = &mut chunk_of;
+    let mut judge = |together: &mut Vec<Zone>| {
+        let judged = rules.judge_together(together, store, now);
+        for (zone, judged) in together.drain(..).zip(judged) {
+            let is_rare = judged.column.next_change != 0 || !judged.scopes.is_empty();
+            let apex = is_rare.then(|| Box::from(zone.apex()));
+            let id = zones.add(zone, judged.column);
+            sites.extend(judged.sites.iter().map(|&site| (site, id)));
+            rare.extend(apex.map(|apex| (id, apex, judged)));
+        }
+    };
+    let mut together = Vec::with_capacity(TOGETHER);
     read_chunk(chunk, files, |zone| {
-        let judged = rules.judge(&zone, store, now);
-        let is_rare = judged.column.next_change != 0 || !judged.scopes.is_empty();
-        let apex = is_rare.then(|| Box::from(zone.apex()));
-        let id = zones.add(zone, judged.column);
-        sites.extend(judged.sites.iter().map(|&site| (site, id)));
-        rare.extend(apex.map(|apex| (id, apex, judged)));
+        together.push(zone);
+        if together.len() == TOGETHER {
+            judge(&mut together);
+        }
     })?;
+    judge(&mut together);
     Ok(chunk_of)
 }
 
@@ -98,7 +111,7 @@ impl Rebuild {
             self.due.clear();
             self.gate = Arc::new(Gate::new(self.settings.gate.clone()));
         }
-        self.files.meet(self.writers.clone());
+        self.files.meet(self.writers.clone(), self.folder_watch.clone());
     }
 
     pub(super) fn write_snapshot(&mut self, now: Instant) {

@@ -73,6 +73,11 @@ impl Books {
         self.places[at].place
     }
 
+    /// The name, in wire form, and the place of the zone that is noted there.
+    pub(super) fn named_at(&self, at: usize) -> Option<(&[u8], Place)> {
+        self.places.get(at).map(|&noted| (name_at_place(&self.names, noted), noted.place))
+    }
+
     pub(super) fn at_mut(&mut self, at: usize) -> &mut Place {
         &mut self.places[at].place
     }

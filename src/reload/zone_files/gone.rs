@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::folders::FolderId;
 use super::{GONE_GRACE, Pass, ZoneFiles, identity, is_absence};
 use crate::fault::{Fault, Severity};
+use crate::file_stat::FileStat;
 use crate::reload::origin::{self, FileName};
 use crate::wire::name::Name;
 
@@ -161,7 +162,7 @@ impl ZoneFiles {
                 // list.
                 match fs::metadata(&path) {
                     Ok(found) if found.is_file() => {
-                        self.see_file(&path, &found, pass);
+                        self.see_file(&path, &FileStat::of(&found), pass);
                         continue;
                     }
                     Ok(_) => self.tell_once(&path, "it is a file no longer".to_owned(), pass),

@@ -1,30 +1,36 @@
 //! What stands in the folders, and whether the zone files in them are as they were: asked on all
 //! cores, portion by portion. Of a million files that takes longer than all else at a start from a
-//! snapshot, and nearly all of them are as they were.
+//! snapshot, and nearly all of them are as they were: for those nothing is allocated.
 //!
 //! Owns no change of the books: what is not as it was is handed to the one thread that makes them.
 
-use std::ffi::OsString;
-use std::fs::{self, DirEntry, Metadata, ReadDir};
+use std::ffi::{CStr, OsStr, OsString};
 use std::io;
-use std::path::PathBuf;
-use std::sync::{PoisonError, RwLock};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use super::super::origin::{self, FileName, is_zone};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, StatxFlags, openat, statx};
+
+use super::super::origin::{FileName, is_zone};
 use super::ZoneFiles;
+use crate::file_stat::FileStat;
 use crate::parallel::Jobs;
-use crate::reload::hold;
+use crate::reload::{FolderWatch, hold};
 
-/// Entries that are looked at together.
-const PORTION: usize = 512;
+/// Entries that are looked at together, at least, where a folder has as many.
+const PORTION: usize = 256;
+/// What the system tells at a time, in bytes: some 500 entries.
+const BUFFER: usize = 32 << 10;
 
 /// A folder to be looked into.
 pub(super) struct Folder {
     pub(super) path: PathBuf,
     /// How many folders it is below the root.
     pub(super) depth: usize,
-    /// What of it has not been read yet; `None` before it is opened.
-    rest: Option<ReadDir>,
+    /// Where the reading of it goes on; `None` before it is opened.
+    rest: Option<Arc<OwnedFd>>,
 }
 
 impl Folder {
@@ -57,74 +63,138 @@ pub(super) enum Found {
 
 /// One that may have to be taken in.
 pub(super) struct Entry {
-    pub(super) entry: DirEntry,
     pub(super) name: OsString,
     pub(super) meaning: FileName,
-    /// Of a zone file; `None` where it has just vanished.
-    pub(super) metadata: Option<Metadata>,
+    /// Of itself, not of what a link leads to.
+    pub(super) kind: FileType,
+    /// Of a zone file, or of what a link in its place leads to; `None` where it has just vanished.
+    pub(super) stat: Option<FileStat>,
 }
 
-/// Looks into a folder, or at the next portion of it; the rest is left to whoever is free.
-/// `trusts_fingerprints` says that a file that looks as it did is as it was.
-pub(super) fn look_into(
-    folder: Folder,
-    books: &RwLock<&mut ZoneFiles>,
+/// Reads folders; its room is used again for each portion.
+pub(super) struct FolderReader {
+    folder_watch: FolderWatch,
+    /// A file that looks as it did is as it was.
     trusts_fingerprints: bool,
-    jobs: &Jobs<Folder>,
-) -> Listed {
-    let Folder { path, depth, rest } = folder;
-    let opened = match rest {
-        Some(rest) => Ok(rest),
-        None if hold::is_held(&path) => return Listed { path, depth, found: Found::Held },
-        None => fs::read_dir(&path),
-    };
-    let mut rest = match opened {
-        Ok(rest) => rest,
-        Err(error) => return Listed { path, depth, found: Found::Unreadable(error) },
-    };
-    let (mut entries, mut error) = (Vec::with_capacity(PORTION), None);
-    while entries.len() < PORTION {
-        match rest.next() {
-            Some(Ok(entry)) => entries.push(entry),
-            Some(Err(failure)) => {
-                error = Some(failure);
-                break;
+    buffer: Vec<u8>,
+    /// Each with the NUL that ends it.
+    names: Vec<u8>,
+    entries: Vec<Seen>,
+}
+
+/// An entry as the system tells it.
+struct Seen {
+    /// Where its name ends; it begins where the one before ends.
+    name_end: usize,
+    kind: FileType,
+    stat: Option<FileStat>,
+}
+
+impl FolderReader {
+    pub(super) fn new(folder_watch: FolderWatch, trusts_fingerprints: bool) -> FolderReader {
+        let (buffer, names, entries) = (Vec::new(), Vec::new(), Vec::new());
+        FolderReader { folder_watch, trusts_fingerprints, buffer, names, entries }
+    }
+
+    /// Looks into a folder, or at the next portion of it; the rest is left to whoever is free.
+    pub(super) fn look_into(
+        &mut self,
+        folder: Folder,
+        books: &RwLock<&mut ZoneFiles>,
+        jobs: &Jobs<Folder>,
+    ) -> Listed {
+        let Folder { path, depth, rest } = folder;
+        if rest.is_none() {
+            self.folder_watch.watch(&path);
+            if hold::is_held(&path) {
+                return Listed { path, depth, found: Found::Held };
             }
-            None => break,
         }
-    }
-    if entries.len() == PORTION {
-        jobs.add(Folder { path: path.clone(), depth, rest: Some(rest) });
-    }
-    let mut others: Vec<Entry> = entries.into_iter().map(Entry::of).collect();
-    let mut unchanged = Vec::new();
-    if trusts_fingerprints {
+        let opened = match rest.map_or_else(|| open(&path), Ok) {
+            Ok(opened) => opened,
+            Err(error) => return Listed { path, depth, found: Found::Unreadable(error) },
+        };
+        let read = self.read_portion(&opened);
+        if let Ok(Rest::Some) = read {
+            let rest = Some(Arc::clone(&opened));
+            jobs.add(Folder { path: path.clone(), depth, rest });
+        }
+        self.look_at_files(&opened);
+        let (mut unchanged, mut others) = (Vec::new(), Vec::new());
         // Whoever panics with it makes the whole scan panic.
         let books = books.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(id) = books.folders.id(&path) {
-            others.retain(|entry| match books.unchanged(id, entry) {
-                Some(place) => {
-                    unchanged.push(place);
-                    false
+        let id = books.folders.id(&path).filter(|_| self.trusts_fingerprints);
+        // A folder is told in the same order each time, and was noted in it.
+        let mut likely = usize::MAX;
+        let mut name_begin = 0;
+        for &Seen { name_end, kind, stat } in &self.entries {
+            let name = OsStr::from_bytes(&self.names[name_begin..name_end - 1]);
+            name_begin = name_end;
+            let file = stat.filter(|_| kind == FileType::RegularFile);
+            match books.unchanged(id, name, file, likely) {
+                Ok(at) => {
+                    unchanged.push(at);
+                    likely = at + 1;
                 }
-                None => true,
-            });
+                Err(meaning) => others.push(Entry { name: name.to_owned(), meaning, kind, stat }),
+            }
+        }
+        let error = read.err();
+        Listed { path, depth, found: Found::Portion { unchanged, others, error } }
+    }
+
+    /// Reads the next names of a folder. What was read before an error is kept.
+    fn read_portion(&mut self, folder: &OwnedFd) -> io::Result<Rest> {
+        self.names.clear();
+        self.entries.clear();
+        self.buffer.reserve(BUFFER);
+        let mut told = RawDir::new(folder, self.buffer.spare_capacity_mut());
+        while let Some(entry) = told.next() {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name != c"." && name != c".." {
+                self.names.extend_from_slice(name.to_bytes_with_nul());
+                let (name_end, kind) = (self.names.len(), entry.file_type());
+                self.entries.push(Seen { name_end, kind, stat: None });
+            }
+            if self.entries.len() >= PORTION && told.is_buffer_empty() {
+                return Ok(Rest::Some);
+            }
+        }
+        Ok(Rest::None)
+    }
+
+    /// Looks at what may be a zone file, or be anything.
+    fn look_at_files(&mut self, folder: &OwnedFd) {
+        let mut name_begin = 0;
+        for entry in &mut self.entries {
+            let name = &self.names[name_begin..entry.name_end];
+            name_begin = entry.name_end;
+            let name = CStr::from_bytes_with_nul(name).expect("names are kept with their end");
+            let is_zone = is_zone(OsStr::from_bytes(name.to_bytes()));
+            if !is_zone && entry.kind != FileType::Unknown {
+                continue;
+            }
+            let look = |flags| statx(folder, name, flags, StatxFlags::BASIC_STATS).ok();
+            let mut found = look(AtFlags::SYMLINK_NOFOLLOW);
+            if let Some(found) = &found {
+                entry.kind = FileType::from_raw_mode(found.stx_mode.into());
+            }
+            if entry.kind == FileType::Symlink {
+                found = look(AtFlags::empty());
+            }
+            entry.stat = found.filter(|_| is_zone).map(|found| FileStat::of_statx(&found));
         }
     }
-    Listed { path, depth, found: Found::Portion { unchanged, others, error } }
 }
 
-impl Entry {
-    fn of(entry: DirEntry) -> Entry {
-        let name = entry.file_name();
-        let meaning = origin::read(&name);
-        let metadata = if is_zone(&name) { stat(&entry) } else { None };
-        Entry { entry, name, meaning, metadata }
-    }
+fn open(folder: &Path) -> io::Result<Arc<OwnedFd>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(Arc::new(openat(CWD, folder, flags, Mode::empty())?))
 }
 
-/// A zone file's metadata, of what a link leads to.
-fn stat(entry: &DirEntry) -> Option<Metadata> {
-    let found = entry.metadata().ok()?;
-    if found.is_symlink() { fs::metadata(entry.path()).ok() } else { Some(found) }
+/// Whether there may be more in a folder.
+enum Rest {
+    None,
+    Some,
 }

@@ -2,21 +2,22 @@
 //! for. Owns no removal: what is missing, `gone` weighs.
 
 use std::ffi::OsStr;
-use std::fs::{self, Metadata};
-use std::os::unix::fs::MetadataExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
+use rustix::fs::FileType;
+
 use super::books::Place;
 use super::folders::FolderId;
-use super::listing::{Entry, Folder, Found, Listed, look_into};
+use super::listing::{Entry, Folder, FolderReader, Found, Listed};
 use super::{
-    GONE_GRACE, MAX_DEPTH, MAX_UNSETTLED, Pass, ZoneFiles, fingerprint, identity, is_absence,
-    leads_back_up,
+    GONE_GRACE, MAX_DEPTH, MAX_UNSETTLED, Pass, ZoneFiles, identity, is_absence, leads_back_up,
 };
 use crate::fault::{Fault, Severity};
 use crate::feed::{EMPTY_REST, OPEN_REST};
+use crate::file_stat::FileStat;
 use crate::parallel::{self, Jobs, Waits};
 use crate::progress::Progress;
 use crate::reload::hold;
@@ -67,7 +68,7 @@ impl ZoneFiles {
                 if found.is_dir() {
                     self.walk(path, pass);
                 } else {
-                    self.see_file(path, &found, pass);
+                    self.see_file(path, &FileStat::of(&found), pass);
                 }
             }
             Err(error) if is_absence(&error) => {
@@ -123,25 +124,21 @@ impl ZoneFiles {
         // the times of two writes in a row can be equal.
         let trusts_fingerprints = pass.closed.is_empty() && self.unsettled.is_empty();
         let mut progress = Progress::new("zone files found", None);
+        let folder_watch = self.folder_watch.clone();
+        let reader = || FolderReader::new(folder_watch.clone(), trusts_fingerprints);
         let books = RwLock::new(&mut *self);
-        let look = |(): &mut (), folder, jobs: &Jobs<Folder>| {
-            look_into(folder, &books, trusts_fingerprints, jobs)
+        let look = |reader: &mut FolderReader, folder, jobs: &Jobs<Folder>| {
+            reader.look_into(folder, &books, jobs)
         };
-        parallel::until_done(
-            first,
-            Waits::ForDisk,
-            || (),
-            look,
-            |listed, jobs| {
-                let mut files = books.write().unwrap_or_else(PoisonError::into_inner);
-                files.take_in(listed, jobs, &mut progress, pass);
-            },
-        );
+        parallel::until_done(first, Waits::ForDisk, reader, look, |listed, jobs| {
+            let mut files = books.write().unwrap_or_else(PoisonError::into_inner);
+            files.take_in(listed, jobs, &mut progress, pass);
+        });
         let below: Vec<PathBuf> =
             self.included.keys().filter(|path| path.starts_with(top)).cloned().collect();
         for path in below {
             if let Ok(found) = fs::metadata(&path) {
-                self.see_included(&path, &found, pass);
+                self.see_included(&path, &FileStat::of(&found), pass);
             }
         }
     }
@@ -191,57 +188,78 @@ impl ZoneFiles {
         progress: &mut Progress,
         pass: &mut Pass<'_>,
     ) {
-        let Entry { entry, name, meaning, metadata } = entry;
-        let Ok(mut kind) = entry.file_type() else { return };
-        if kind.is_symlink() {
-            let path = entry.path();
+        let Entry { name, meaning, kind, stat } = entry;
+        let path = || self.folders.path(folder).join(&name);
+        let mut is_folder = kind == FileType::Directory;
+        if kind == FileType::Symlink {
+            let path = path();
             match fs::metadata(&path) {
                 Ok(found) => {
                     self.told.remove(&path);
-                    kind = found.file_type();
+                    is_folder = found.is_dir();
                 }
                 Err(error) => return self.tell_unfollowed(&path, &error, pass),
             }
-            if kind.is_dir() && leads_back_up(&path, &self.folders.path(folder)) {
+            if is_folder && leads_back_up(&path, &self.folders.path(folder)) {
                 let problem = "the link leads back up to a folder that holds it";
                 return self.tell_once(&path, problem.to_owned(), pass);
             }
         }
-        if kind.is_dir() {
+        if is_folder {
             if origin::is_ignored(&name) {
                 return;
             }
             if depth < MAX_DEPTH {
-                jobs.add(Folder::new(entry.path(), depth + 1));
+                jobs.add(Folder::new(path(), depth + 1));
             } else {
-                self.tell_too_deep(&entry.path(), pass);
+                self.tell_too_deep(&path(), pass);
             }
             return;
         }
         match meaning {
             FileName::Other => {}
             FileName::Zone(origin) => {
-                // Without metadata it vanished during the scan, and counts as gone.
+                // Not there any longer, it vanished during the scan, and counts as gone.
                 progress.add(1);
-                if let Some(found) = metadata {
+                if let Some(found) = stat {
                     self.see_zone(origin, folder, &name, &found, pass);
                 }
             }
-            FileName::Misnamed(problem) => self.tell_misnamed(&entry.path(), problem, pass),
+            FileName::Misnamed(problem) => self.tell_misnamed(&path(), problem, pass),
         }
     }
 
-    /// The place in the books of a zone file that is where it was, and as it was. A link is looked at
-    /// more closely.
-    pub(super) fn unchanged(&self, folder: FolderId, entry: &Entry) -> Option<usize> {
-        let Entry { entry, name, meaning, metadata } = entry;
-        let FileName::Zone(origin) = meaning else { return None };
-        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-        let print = fingerprint(metadata.as_ref().filter(|_| is_file)?);
-        let at = self.zones.find(origin)?;
-        let place = self.zones.at(at);
-        let is_it = place.fingerprint == print && self.is_called(origin, folder, name, place);
-        is_it.then_some(at)
+    /// The place in the books of a zone file that is where it was, and as it was; or what the name
+    /// says. It is looked for at the `likely` place first. `found` is a file's, and no link's: a link
+    /// is looked at more closely.
+    pub(super) fn unchanged(
+        &self,
+        folder: Option<FolderId>,
+        name: &OsStr,
+        found: Option<FileStat>,
+        likely: usize,
+    ) -> Result<usize, FileName> {
+        let known = folder.zip(found.map(|found| found.fingerprint()));
+        let is_as_it_was = |place: Place| {
+            known
+                .is_some_and(|(folder, print)| (place.folder, place.fingerprint) == (folder, print))
+        };
+        if self.unusual_names.is_empty()
+            && self.zones.named_at(likely).is_some_and(|(origin, place)| {
+                is_as_it_was(place) && origin::is_plainly(name, origin)
+            })
+        {
+            return Ok(likely);
+        }
+        let meaning = origin::read(name);
+        let (Some((folder, _)), FileName::Zone(origin)) = (known, &meaning) else {
+            return Err(meaning);
+        };
+        let found = self.zones.find(origin).filter(|&at| {
+            let place = self.zones.at(at);
+            is_as_it_was(place) && self.is_called(origin, folder, name, place)
+        });
+        found.ok_or(meaning)
     }
 
     /// Whether this is where the zone's file stands.
@@ -253,7 +271,7 @@ impl ZoneFiles {
             }
     }
 
-    pub(super) fn see_file(&mut self, path: &Path, found: &Metadata, pass: &mut Pass<'_>) {
+    pub(super) fn see_file(&mut self, path: &Path, found: &FileStat, pass: &mut Pass<'_>) {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
         self.see_included(path, found, pass);
         match origin::read(name) {
@@ -272,10 +290,10 @@ impl ZoneFiles {
         origin: Name,
         folder: FolderId,
         name: &OsStr,
-        found: &Metadata,
+        found: &FileStat,
         pass: &mut Pass<'_>,
     ) {
-        let print = fingerprint(found);
+        let print = found.fingerprint();
         let known = self.zones.get(&origin);
         let same_place = known.is_some_and(|place| self.is_called(&origin, folder, name, place));
         if same_place {
@@ -334,9 +352,9 @@ impl ZoneFiles {
         }
     }
 
-    fn see_included(&mut self, path: &Path, found: &Metadata, pass: &mut Pass<'_>) {
+    fn see_included(&mut self, path: &Path, found: &FileStat, pass: &mut Pass<'_>) {
         let Some(included) = self.included.get(path) else { return };
-        let print = fingerprint(found);
+        let print = found.fingerprint();
         if included.fingerprint == print && !pass.closed.contains_key(path) {
             self.unsettled.remove(path);
             return;
@@ -355,7 +373,7 @@ impl ZoneFiles {
         &mut self,
         path: &Path,
         print: u64,
-        found: &Metadata,
+        found: &FileStat,
         pass: &mut Pass<'_>,
     ) -> bool {
         // Nothing is in service yet that would be better than what stands there; nor is anybody
@@ -363,8 +381,7 @@ impl ZoneFiles {
         if !self.scanned_before {
             return true;
         }
-        let is_closed = found.size() > 0 && pass.is_closed(path, found);
-        let age = found.modified().ok().and_then(|at| pass.wall.duration_since(at).ok());
+        let is_closed = found.size > 0 && pass.is_closed(path, found);
         let rest = match self.writers.writing(path) {
             Writing::Known => {
                 self.unsettled.remove(path);
@@ -373,11 +390,11 @@ impl ZoneFiles {
             Writing::No => Duration::ZERO,
             Writing::Perhaps => OPEN_REST.max(self.settle),
             Writing::Unknown if is_closed => Duration::ZERO,
-            Writing::Unknown if found.size() == 0 => EMPTY_REST.max(self.settle),
+            Writing::Unknown if found.size == 0 => EMPTY_REST.max(self.settle),
             Writing::Unknown => self.settle,
         };
         let settled = rest.is_zero()
-            || age.is_some_and(|age| age >= rest)
+            || found.quiet_for(pass.wall) >= rest
             || self.unsettled.len() >= MAX_UNSETTLED;
         if !settled {
             let since = match self.unsettled.get(path) {
