@@ -15,8 +15,9 @@ use super::agreement::{ask, has_address, query};
 use super::data::{self, Data, Edns, NOTICE, Order, QuerySet};
 use super::dnsdist;
 use super::generator::LOST_AFTER;
+use super::options::Options;
 use super::peers;
-use super::servers::{Gate, Kind, PATIENCE, Server};
+use super::servers::{Gate, Kind, Server};
 use super::steady::{self, Phases};
 
 /// For how long the latency before a change is measured.
@@ -26,8 +27,10 @@ const BEFORE: Duration = Duration::from_secs(1);
 pub struct Change {
     /// What was changed.
     pub what: String,
-    /// From the change until all of it was answered, each time.
+    /// From the change until all of it was answered, each time that it was.
     pub millis: Vec<f64>,
+    /// How many were not, until nobody waited any longer.
+    pub unanswered: usize,
     /// Latency of the load in the second before, and meanwhile.
     pub p99_before_micros: f64,
     pub p99_micros: f64,
@@ -37,19 +40,21 @@ pub struct Change {
     pub lost: u64,
 }
 
-/// Makes changes of every kind, the single ones so many times, while queries come in at this rate.
-/// The files are as before when the server has been stopped and [`Touched::restore`] called.
+/// Makes changes of every kind while queries come in. The files are as before when the server has
+/// been stopped and [`Touched::restore`] called.
 pub fn under_load(
     server: &Server,
     data: &Data,
-    times: usize,
-    rate: u64,
+    options: &Options,
     touched: &mut Touched,
 ) -> Vec<Change> {
     let queries = data.queries(QuerySet::Uniform, Edns::With, 7);
-    steady::beside(server.address, rate, &queries, |load| {
+    steady::beside(server.address, options.changes_rate, &queries, |load| {
         let filed: Vec<usize> = (0..data.zones.len()).filter(|n| data::is_filed(*n)).collect();
-        let mut changer = Changer { server, data, load, times, filed, touched, found: Vec::new() };
+        let (times, patience) = (options.changes, options.changes_patience);
+        let (deadline, found) = (Instant::now(), Vec::new());
+        let mut changer =
+            Changer { server, data, load, times, patience, filed, touched, deadline, found };
         changer.zones();
         match (server.gate(), server.kind) {
             (Gate::Open, _) => {}
@@ -81,10 +86,14 @@ struct Changer<'a> {
     server: &'a Server,
     data: &'a Data,
     load: &'a Phases,
+    /// How often each of the single changes is made.
     times: usize,
+    patience: Duration,
     /// Zones with a filing.
     filed: Vec<usize>,
     touched: &'a mut Touched,
+    /// Until when changes of the kind under way are waited for.
+    deadline: Instant,
     found: Vec<Change>,
 }
 
@@ -96,26 +105,25 @@ impl Changer<'_> {
             self.write_aside(&[*number], [10, 255, 0, time as u8]);
         }
         self.measure("a zone file replaced", |this| {
-            let each = singles.iter().enumerate().map(|(time, number)| {
+            let each = singles.iter().enumerate().take_while(|_| !this.is_over());
+            each.map(|(time, number)| {
                 let begun = Instant::now();
                 this.swap(&[*number]);
-                this.wait_for(*number, [10, 255, 0, time as u8]);
-                millis(begun)
-            });
-            each.collect()
+                this.wait_for(&[*number], [10, 255, 0, time as u8], begun)
+            })
+            .collect()
         });
         for (count, address) in [(1_000, [10, 254, 0, 1]), (10_000, [10, 253, 0, 2])] {
             let many = self.many(count);
             self.write_aside(&many, address);
             // The clock stops at every tenth of them: to ask for ten thousand takes a while.
             let step = if many.len() > 1_000 { 10 } else { 1 };
+            let asked: Vec<usize> = many.iter().copied().step_by(step).collect();
             self.measure(&format!("{} zone files replaced at once", many.len()), |this| {
                 let begun = Instant::now();
                 this.swap(&many);
-                many.iter().step_by(step).for_each(|number| this.wait_for(*number, address));
-                let took = millis(begun);
-                many.iter().for_each(|number| this.wait_for(*number, address));
-                vec![took]
+                let took = this.wait_for(&asked, address, begun);
+                vec![took.filter(|_| this.wait_for(&many, address, begun).is_some())]
             });
         }
     }
@@ -130,8 +138,7 @@ impl Changer<'_> {
         self.measure("the filing file replaced by one in another order", |this| {
             let begun = Instant::now();
             fs::rename(&aside, &file).expect("a rename");
-            this.wait_for(last, NOTICE);
-            vec![millis(begun)]
+            vec![this.wait_for(&[last], NOTICE, begun)]
         });
         self.close_domains("filing appended", "filings appended at once", |this, numbers| {
             let lines: String = numbers
@@ -159,20 +166,19 @@ impl Changer<'_> {
         let singles: Vec<usize> =
             (0..self.times).map(|time| self.single(time + self.times)).collect();
         self.measure(&format!("a {one}"), |this| {
-            let each = singles.iter().map(|number| {
+            let each = singles.iter().take_while(|_| !this.is_over());
+            each.map(|number| {
                 let begun = Instant::now();
                 close(this, &[*number]);
-                this.wait_for(*number, NOTICE);
-                millis(begun)
-            });
-            each.collect()
+                this.wait_for(&[*number], NOTICE, begun)
+            })
+            .collect()
         });
         let many = self.many(1_000);
         self.measure(&format!("{} {at_once}", many.len()), |this| {
             let begun = Instant::now();
             close(this, &many);
-            many.iter().for_each(|number| this.wait_for(*number, NOTICE));
-            vec![millis(begun)]
+            vec![this.wait_for(&many, NOTICE, begun)]
         });
     }
 
@@ -187,18 +193,21 @@ impl Changer<'_> {
         (0..count).map(|i| self.filed[i * (self.filed.len() / count)]).collect()
     }
 
-    fn measure(&mut self, what: &str, change: impl FnOnce(&Self) -> Vec<f64>) {
+    /// `change` makes one or more, and tells of each how many milliseconds it took to be answered.
+    fn measure(&mut self, what: &str, change: impl FnOnce(&Self) -> Vec<Option<f64>>) {
         self.load.cut();
         thread::sleep(BEFORE);
         let before = self.load.cut();
-        let millis = change(self);
+        self.deadline = Instant::now() + self.patience;
+        let took = change(self);
         let meanwhile = self.load.cut();
         // So long it takes until its last queries are known to be lost.
         thread::sleep(LOST_AFTER + LOST_AFTER / 2);
         let after = self.load.cut();
         self.found.push(Change {
             what: what.to_owned(),
-            millis,
+            millis: took.iter().copied().flatten().collect(),
+            unanswered: took.iter().filter(|took| took.is_none()).count(),
             p99_before_micros: before.latency_micros(0.99),
             p99_micros: meanwhile.latency_micros(0.99),
             worst_micros: meanwhile.latency_micros(1.0),
@@ -244,30 +253,36 @@ impl Changer<'_> {
             .stdout(Stdio::null())
             .status()
             .expect("it starts");
-        assert!(done.success(), "{program} {verb}: {done}");
+        if !done.success() {
+            eprintln!("{program} {verb}: {done}");
+        }
     }
 
-    /// Waits until the A record of the zone's apex is this.
-    fn wait_for(&self, number: usize, address: [u8; 4]) {
-        let origin = &self.data.zones[number].origin;
-        let packet = query(origin, 1);
-        let begun = Instant::now();
-        loop {
-            if ask(self.server.address, &packet).is_some_and(|reply| has_address(&reply, address)) {
-                return;
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    /// Waits until the A record of each zone's apex is this; how many milliseconds have passed then,
+    /// or `None` where nobody waits any longer.
+    fn wait_for(&self, numbers: &[usize], address: [u8; 4], begun: Instant) -> Option<f64> {
+        for number in numbers {
+            let packet = query(&self.data.zones[*number].origin, 1);
+            let is_answered = || {
+                ask(self.server.address, &packet).is_some_and(|told| has_address(&told, address))
+            };
+            let asked = Instant::now();
+            while !is_answered() {
+                if self.is_over() {
+                    return None;
+                }
+                // Who asks keeps the generator from its core; what takes long is asked for less often.
+                thread::sleep((asked.elapsed() / 50).max(Duration::from_micros(200)));
             }
-            let passed = begun.elapsed();
-            assert!(passed < PATIENCE, "{} never answers the change of {origin}", self.server.name);
-            // Who asks keeps the generator from its core; what takes long is asked for less often.
-            thread::sleep((passed / 50).max(Duration::from_micros(200)));
         }
+        Some(begun.elapsed().as_secs_f64() * 1_000.0)
     }
 }
 
 fn aside(file: &Path) -> PathBuf {
     file.with_extension("tmp")
-}
-
-fn millis(begun: Instant) -> f64 {
-    begun.elapsed().as_secs_f64() * 1_000.0
 }

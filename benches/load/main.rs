@@ -14,7 +14,8 @@
 //! (of each measurement), `--rounds N`, `--rate N` (offered load of the second measurement),
 //! `--changes N` (of each kind, one at a time; 0: none of any kind), `--changes-rate N` (offered load
 //! meanwhile; a quarter of `--rate` unless set), `--changes-cores 1` (or 2: whatever is not its one
-//! thread for UDP may go to the core of the load meanwhile),
+//! thread for UDP may go to the core of the load meanwhile), `--changes-patience S` (after which
+//! changes of one kind count as unanswered),
 //! `--servers floor,knot,nsd,bind,dnsdist,dnsdist-cache,beiand,beiand-observe,beiand-limited,beiand-journal`,
 //! `--sets hot,uniform,nxdomain,blocked,referral,not-hosted`, `--edns with,without`, `--out FOLDER`,
 //! `--data FOLDER` (where the zones are written, and kept for the next run), `--server-cores 1,2`
@@ -83,6 +84,8 @@ fn main() {
         Cores::One => {
             let running = start(&options, folder, &data, &mut report);
             load(&options, &running, &data, &mut report);
+            // Whatever becomes of the changes.
+            report.write(&options.out);
             change(&options, running, folder, &data, &mut report);
         }
     }
@@ -166,8 +169,7 @@ fn change(
         eprintln!("changing what {} answers", server.name);
         let mut touched = Touched::default();
         process::allow_all_but_udp(&process::family(&server.pids()), options.changes_cores);
-        let (times, rate) = (options.changes, options.changes_rate);
-        let found = changes::under_load(&server, data, times, rate, &mut touched);
+        let found = changes::under_load(&server, data, options, &mut touched);
         report.changes(server.name, found);
         drop(server);
         touched.restore(data);

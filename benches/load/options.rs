@@ -14,6 +14,8 @@ pub struct Options {
     pub rate: u64,
     pub changes: usize,
     pub changes_rate: u64,
+    /// For how long changes of one kind may remain unanswered before the next kind is tried.
+    pub changes_patience: Duration,
     /// Those that a server may use while changes are made to it.
     pub changes_cores: &'static [usize],
     pub servers: Vec<String>,
@@ -42,6 +44,7 @@ pub fn parse(words: &[String]) -> Result<Options, String> {
         rate: 80_000,
         changes: 20,
         changes_rate: 0,
+        changes_patience: Duration::from_secs(600),
         changes_cores: &[0],
         servers: ["floor", "knot", "nsd", "beiand"].map(str::to_owned).to_vec(),
         sets: Vec::new(),
@@ -63,6 +66,9 @@ pub fn parse(words: &[String]) -> Result<Options, String> {
             "--rate" => options.rate = number()?.max(1) as u64,
             "--changes" => options.changes = number()?,
             "--changes-rate" => options.changes_rate = number()? as u64,
+            "--changes-patience" => {
+                options.changes_patience = Duration::from_secs(number()? as u64);
+            }
             "--changes-cores" => {
                 options.changes_cores = match value.as_str() {
                     "1" => &[0],

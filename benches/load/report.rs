@@ -77,6 +77,7 @@ impl Report {
             "rounds": options.rounds,
             "rate": options.rate,
             "changes_rate": options.changes_rate,
+            "changes_patience": options.changes_patience.as_secs(),
             "changes_cores": options.changes_cores.len(),
             "kernel": said("uname", &["-sr"]),
             "cpu": cpu_model(),
@@ -216,8 +217,12 @@ impl Report {
         }
         let headings = "server | change | times | p50 ms | p99 ms | worst ms | latency before, p99 µs | meanwhile, p99 µs | worst µs | queries lost | of";
         let rows = changes.into_iter().map(|(name, change)| {
+            let unanswered = match change.unanswered {
+                0 => String::new(),
+                some => format!(", {some} not in {} s", self.setting["changes_patience"]),
+            };
             format!(
-                "{name} | {} | {} | {:.1} | {:.1} | {:.1} | {:.0} | {:.0} | {:.0} | {} | {}",
+                "{name} | {} | {}{unanswered} | {:.1} | {:.1} | {:.1} | {:.0} | {:.0} | {:.0} | {} | {}",
                 change.what,
                 change.millis.len(),
                 quantile(&change.millis, 0.5),
@@ -299,6 +304,7 @@ impl Report {
                     "server": name,
                     "change": change.what,
                     "ms": change.millis,
+                    "unanswered": change.unanswered,
                     "p99_micros_before": change.p99_before_micros,
                     "p99_micros": change.p99_micros,
                     "worst_micros": change.worst_micros,
