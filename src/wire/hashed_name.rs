@@ -34,6 +34,16 @@ impl HashKey {
         HashKey(words)
     }
 
+    /// The hash of a name from that of the name above it and from its first label, in lower case and
+    /// with its length in front.
+    pub fn hash_below(self, above: u64, label: &[u8]) -> u64 {
+        label.chunks(WORD).fold(above, |hash, chunk| {
+            let mut word = [0; WORD];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.mix(hash, u64::from_le_bytes(word))
+        })
+    }
+
     /// The hash of the root name.
     fn root(self) -> u64 {
         self.0[0]
@@ -162,6 +172,9 @@ impl HashedName {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
     use crate::wire::Name;
 
@@ -182,6 +195,20 @@ mod tests {
             let suffix = hashed(text, key);
             assert_eq!(name.hash(labels), suffix.full_hash(), "{text}");
             assert_eq!(name.suffix(labels), suffix.as_wire(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_hashes_as_its_first_label_below_the_rest(
+            labels in vec(vec(any::<u8>(), 1..=63), 1..4)
+        ) {
+            let key = HashKey::random();
+            let wire = labels.iter().flat_map(|label| [&[label.len() as u8][..], label].concat());
+            let wire: Vec<u8> = wire.chain([0]).collect();
+            let name = HashedName::read(&wire, key).expect("a whole name");
+            let first = &name.as_wire()[..=labels[0].len()];
+            prop_assert_eq!(key.hash_below(name.hash(labels.len() - 1), first), name.full_hash());
         }
     }
 

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use arrayvec::ArrayVec;
+
 /// Longest name in wire form, root label included (RFC 1035 §2.3.4).
 pub const MAX_NAME_LEN: usize = 255;
 /// Longest label without its length byte.
@@ -120,6 +122,24 @@ pub fn labels(wire: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// Where each label of a name starts, leftmost first, the root label not counted.
+pub fn label_starts(wire: &[u8]) -> ArrayVec<u8, { MAX_NAME_LEN / 2 }> {
+    let mut starts = ArrayVec::new();
+    let mut at = 0;
+    while let Some(&len) = wire.get(at)
+        && len > 0
+        && starts.try_push(at as u8).is_ok()
+    {
+        at += usize::from(len) + 1;
+    }
+    starts
+}
+
+/// The labels of a name above an ancestor. Both are whole names.
+pub fn above<'a>(wire: &'a [u8], ancestor: &[u8]) -> &'a [u8] {
+    &wire[..wire.len().saturating_sub(ancestor.len())]
+}
+
 /// Length in bytes of the uncompressed name that `wire` starts with, root label included; `None`
 /// where there is no whole name of at most 255 bytes.
 pub fn name_len(wire: &[u8]) -> Option<usize> {
@@ -146,7 +166,8 @@ pub fn suffix_matches(wire: &[u8], ancestor: &[u8]) -> bool {
     while at < skip {
         at += usize::from(wire[at]) + 1;
     }
-    at == skip && wire[skip..].eq_ignore_ascii_case(ancestor)
+    // Mostly they are written in one case, and bytes that are the same are compared many at a time.
+    at == skip && (wire[skip..] == *ancestor || wire[skip..].eq_ignore_ascii_case(ancestor))
 }
 
 /// Presentation form with a final dot; bytes that are not printable ASCII, and the characters
@@ -185,40 +206,31 @@ pub fn parse_into(text: &[u8], origin: Option<&[u8]>, wire: &mut Vec<u8>) -> Res
     }
     let mut len_at = start;
     wire.push(0);
-    let mut at = 0;
-    let mut absolute = false;
-    while at < text.len() {
-        let byte = match text[at] {
-            b'.' => {
-                if wire.len() == len_at + 1 {
-                    return Err(NameError::EmptyLabel);
-                }
-                at += 1;
-                if at == text.len() {
-                    absolute = true;
-                    break;
-                }
-                len_at = wire.len();
-                wire.push(0);
-                continue;
-            }
-            b'\\' => {
-                let (byte, used) = unescape(&text[at..]).ok_or(NameError::BadEscape)?;
-                at += used;
-                byte
-            }
-            byte => {
-                at += 1;
-                byte
-            }
-        };
-        wire.push(byte);
+    let mut rest = text;
+    let absolute = loop {
+        let plain = rest.iter().position(|byte| matches!(byte, b'.' | b'\\')).unwrap_or(rest.len());
+        wire.extend_from_slice(&rest[..plain]);
         let len = wire.len() - len_at - 1;
         if len > MAX_LABEL_LEN {
             return Err(NameError::LabelTooLong);
         }
         wire[len_at] = len as u8;
-    }
+        rest = match &rest[plain..] {
+            [] => break false,
+            escape @ [b'\\', ..] => {
+                let (byte, used) = unescape(escape).ok_or(NameError::BadEscape)?;
+                wire.push(byte);
+                &escape[used..]
+            }
+            _ if len == 0 => return Err(NameError::EmptyLabel),
+            [_] => break true,
+            [_, after @ ..] => {
+                len_at = wire.len();
+                wire.push(0);
+                after
+            }
+        };
+    };
     match origin {
         Some(origin) if !absolute => wire.extend_from_slice(origin),
         _ => wire.push(0),

@@ -27,6 +27,8 @@ use crate::wire::fixed::{get, put};
 
 pub(super) const HEADER_LEN: usize = 24;
 pub(super) const NODE_LEN: usize = 12;
+/// Where a node's flags stand in it.
+pub(super) const FLAGS_AT: usize = 8;
 pub(super) const NODE_RRSET_LEN: usize = 6;
 pub(super) const RRSET_LEN: usize = 8;
 pub(super) const INDEX_ENTRY_LEN: usize = 4;
@@ -132,14 +134,7 @@ impl Zone {
 
     /// All nodes in canonical order, the apex first; empty non-terminals are nodes, too.
     pub fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
-        let bytes = self.bytes();
-        let end = u32_at(bytes, 12) as usize;
-        let mut at = u32_at(bytes, 8) as usize;
-        std::iter::from_fn(move || {
-            let node = (at < end).then_some(Node { bytes, at })?;
-            at += node.len();
-            Some(node)
-        })
+        nodes(self.bytes())
     }
 
     /// Begins to fetch what a lookup will touch.
@@ -177,6 +172,17 @@ impl Zone {
             place = (place + 1) & mask;
         }
     }
+}
+
+/// The nodes of a block.
+pub(super) fn nodes(block: &[u8]) -> impl Iterator<Item = Node<'_>> {
+    let end = u32_at(block, 12) as usize;
+    let mut at = u32_at(block, 8) as usize;
+    std::iter::from_fn(move || {
+        let node = (at < end).then_some(Node { bytes: block, at })?;
+        at += node.len();
+        Some(node)
+    })
 }
 
 /// A name of a zone: one that owns records, or an empty non-terminal.
@@ -267,8 +273,8 @@ impl<'z> Node<'z> {
         std::ptr::eq(self.bytes, other.bytes) && self.at == other.at
     }
 
-    fn flags(&self) -> u16 {
-        u16_at(self.bytes, self.at + 8)
+    pub(super) fn flags(&self) -> u16 {
+        u16_at(self.bytes, self.at + FLAGS_AT)
     }
 
     fn rrset_count(&self) -> usize {

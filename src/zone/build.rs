@@ -1,31 +1,23 @@
 //! From records to a zone's block. A [`Builder`] is scratch memory: a million zones are built by
 //! one for each thread.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::ops::Range;
 
-use arrayvec::ArrayVec;
-
 use super::block::{
-    EXTRA_LEN, HEADER_LEN, INDEX_ENTRY_LEN, NODE_LEN, NODE_RRSET_LEN, Node, OWN_OWNER, RECORD_LEN,
-    RRSET_LEN, TO_APEX, TTL_AT, ZONE_BROKEN, Zone, flag, index_entry, places_of, u32_at,
+    EXTRA_LEN, FLAGS_AT, HEADER_LEN, INDEX_ENTRY_LEN, NODE_LEN, NODE_RRSET_LEN, OWN_OWNER,
+    RECORD_LEN, RRSET_LEN, TO_APEX, TTL_AT, ZONE_BROKEN, Zone, flag, index_entry, places_of,
+    u16_at, u32_at,
 };
+use super::classify::{AddressClass, marks};
+use super::draft::{Draft, RrsetDraft};
 use crate::master::Records;
-use crate::region::Region;
-use crate::wire::{HashKey, HashedName, Name, Rtype, name};
+use crate::wire::fixed::put;
+use crate::wire::{HashKey, Name, Rtype, name};
 
 /// Names within an RRset are pointed to only up to here, so that a pointer stays in reach at
 /// whatever place of a message the RRset lands.
 const LAST_POINTED_TO: usize = 0x1800;
-
-/// What an address is to the gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AddressClass {
-    /// Where it is.
-    pub region: Region,
-    /// It is in `gate.nameserver_addresses`.
-    pub is_our_nameserver: bool,
-}
 
 /// Why records cannot become a zone. The master-file reader's checks come first; these are the
 /// limits of the store itself.
@@ -55,38 +47,14 @@ pub enum BuildError {
 /// Builds zones, one after the other, in the same scratch memory.
 #[derive(Default)]
 pub struct Builder {
-    /// Sort keys of all records, and of each its place, in canonical order of owners.
-    keys: Vec<u8>,
-    order: Vec<Sorted>,
-    nodes: Vec<NodeDraft>,
-    rrsets: Vec<RrsetDraft>,
+    apex: Vec<u8>,
+    draft: Draft,
     block: Vec<u8>,
     /// Places within the RRset in the making at which an uncompressed name starts.
     names: Vec<(Range<usize>, usize)>,
     patches: Vec<u16>,
     extras: Vec<(u16, u16, u32)>,
-}
-
-struct Sorted {
-    key: Range<usize>,
-    record: usize,
-}
-
-struct NodeDraft {
-    /// Labels above the apex in lower case.
-    name: Vec<u8>,
-    rrsets: Range<usize>,
-    flags: u16,
-    /// Place in the block.
-    at: u32,
-    parent: usize,
-    blocker: Option<usize>,
-}
-
-struct RrsetDraft {
-    rtype: Rtype,
-    /// Indices into [`Builder::order`].
-    records: Range<usize>,
+    marks: Vec<(usize, u16)>,
 }
 
 impl Builder {
@@ -97,9 +65,8 @@ impl Builder {
 
     /// A zone that failed to load and has no last good version: it answers SERVFAIL.
     pub fn broken(origin: &Name) -> Zone {
-        let apex = origin.to_lowercase();
         let mut block = Vec::new();
-        begin_block(&mut block, &apex);
+        begin_block(&mut block, origin.to_lowercase().as_wire());
         block[22] = ZONE_BROKEN;
         // One free index entry: every search ends there.
         let index_at = block.len() as u32;
@@ -120,154 +87,75 @@ impl Builder {
         key: HashKey,
         classify: &dyn Fn(IpAddr) -> AddressClass,
     ) -> Result<Zone, BuildError> {
-        let apex = origin.to_lowercase();
-        self.sort(&apex, records);
-        self.draft_nodes(&apex, records);
-        let index_at = self.lay_out(&apex)?;
-        for index in 0..self.nodes.len() {
-            for rrset in self.nodes[index].rrsets.clone() {
-                self.write_rrset(&apex, records, index, rrset)?;
+        let mut apex = std::mem::take(&mut self.apex);
+        apex.clear();
+        apex.extend(origin.as_wire().iter().map(u8::to_ascii_lowercase));
+        let built = self.build_at(&apex, records, key, classify);
+        self.apex = apex;
+        built
+    }
+
+    fn build_at(
+        &mut self,
+        apex: &[u8],
+        records: &Records,
+        key: HashKey,
+        classify: &dyn Fn(IpAddr) -> AddressClass,
+    ) -> Result<Zone, BuildError> {
+        self.draft.fill(apex, records, key);
+        let index_at = self.lay_out(apex)?;
+        for node in 0..self.draft.nodes.len() {
+            for rrset in self.draft.nodes[node].rrsets.clone() {
+                self.write_rrset(apex, records, node, rrset)?;
             }
         }
         self.write_node_links();
         u32::try_from(self.block.len()).map_err(|_| BuildError::TooLarge)?;
-        self.write_index(&apex, index_at, key);
-        self.mark_mail_hosts(&apex, records);
-        let negative_ttl = self.negative_ttl(records);
-        put_u32(&mut self.block, 16, negative_ttl);
-        let mut zone = Zone::of_block(&self.block);
-        zone.classify(classify);
-        Ok(zone)
-    }
-
-    /// Sorts the records by owner in canonical order, then by type, then as read.
-    fn sort(&mut self, apex: &Name, records: &Records) {
-        self.keys.clear();
-        self.order.clear();
-        for (index, record) in records.iter().enumerate() {
-            let start = self.keys.len();
-            canonical_key(relative(record.owner, apex), &mut self.keys);
-            self.order.push(Sorted { key: start..self.keys.len(), record: index });
-        }
-        let keys = &self.keys;
-        self.order.sort_by(|a, b| {
-            let types = |sorted: &Sorted| records.get(sorted.record).rtype;
-            keys[a.key.clone()].cmp(&keys[b.key.clone()]).then_with(|| types(a).cmp(&types(b)))
-        });
-    }
-
-    /// Groups the sorted records into nodes and RRsets, with empty non-terminals in between.
-    fn draft_nodes(&mut self, apex: &Name, records: &Records) {
-        self.nodes.clear();
-        self.rrsets.clear();
-        // The nodes from the apex down to the one before, by depth.
-        let mut path: Vec<usize> = Vec::new();
-        let mut at = 0;
-        while at < self.order.len() {
-            let key = self.order[at].key.clone();
-            let same_owner =
-                |sorted: &Sorted| self.keys[sorted.key.clone()] == self.keys[key.clone()];
-            let end = at + self.order[at..].iter().take_while(|sorted| same_owner(sorted)).count();
-            let owner = relative(records.get(self.order[at].record).owner, apex);
-            let owner = owner.to_ascii_lowercase();
-            let starts = label_starts(&owner);
-            let depth = starts.len();
-            let shared = path
-                .iter()
-                .take_while(|&&node| {
-                    let name = &self.nodes[node].name;
-                    owner.ends_with(name)
-                        && starts.iter().any(|&start| owner.len() - start == name.len())
-                        || name.is_empty()
-                })
-                .count();
-            path.truncate(shared);
-            // From the first missing ancestor (or the apex) down to the owner itself.
-            for level in shared..=depth {
-                let name = match level {
-                    0 => Vec::new(),
-                    _ => owner[starts[depth - level]..].to_vec(),
-                };
-                let parent = path.last().copied().unwrap_or(0);
-                let rrsets = self.rrsets.len()..self.rrsets.len();
-                path.push(self.nodes.len());
-                self.nodes.push(NodeDraft { name, rrsets, flags: 0, at: 0, parent, blocker: None });
-            }
-            let mut from = at;
-            while from < end {
-                let rtype = records.get(self.order[from].record).rtype;
-                let count = self.order[from..end]
-                    .iter()
-                    .take_while(|sorted| records.get(sorted.record).rtype == rtype)
-                    .count();
-                self.rrsets.push(RrsetDraft { rtype, records: from..from + count });
-                from += count;
-            }
-            let node = self.nodes.len() - 1;
-            self.nodes[node].rrsets.end = self.rrsets.len();
-            self.note_types(node);
-            at = end;
-        }
-        for node in 1..self.nodes.len() {
-            let parent = &self.nodes[self.nodes[node].parent];
-            self.nodes[node].blocker = match parent.blocker {
-                Some(blocker) => Some(blocker),
-                None if parent.flags & flag::DNAME != 0 => Some(self.nodes[node].parent),
-                None if self.nodes[node].flags & flag::DELEGATION != 0 => Some(node),
-                None => None,
-            };
-        }
-    }
-
-    fn note_types(&mut self, node: usize) {
-        let is_apex = self.nodes[node].name.is_empty();
-        let mut flags = flag::NO_ADDRESS;
-        for rrset in &self.rrsets[self.nodes[node].rrsets.clone()] {
-            flags |= match rrset.rtype {
-                Rtype::A | Rtype::AAAA | Rtype::HTTPS | Rtype::SVCB => flag::SITE_NAME,
-                Rtype::CNAME => flag::SITE_NAME | flag::ALIAS,
-                Rtype::DNAME => flag::SITE_NAME | flag::DNAME,
-                Rtype::NS if !is_apex => flag::SITE_NAME | flag::DELEGATION,
-                _ => 0,
-            };
-        }
-        self.nodes[node].flags = flags;
+        self.write_index(index_at);
+        put_u32(&mut self.block, 16, negative_ttl(records));
+        self.marks.clear();
+        self.marks.extend(marks(&self.block, classify));
+        self.marks.iter().for_each(|(at, flags)| put(&mut self.block, *at, flags.to_le_bytes()));
+        Ok(Zone::of_block(&self.block))
     }
 
     /// Gives each node its place, and writes everything but links, RRsets and index entries.
-    fn lay_out(&mut self, apex: &Name) -> Result<usize, BuildError> {
-        begin_block(&mut self.block, apex);
-        let capacity = (self.nodes.len() * 4 / 3 + 1).next_power_of_two();
-        let index_at = self.block.len();
-        self.block.resize(index_at + INDEX_ENTRY_LEN * capacity, 0);
-        put_u32(&mut self.block, 0, capacity as u32 - 1);
-        put_u32(&mut self.block, 4, index_at as u32);
-        let nodes_at = self.block.len() as u32;
-        put_u32(&mut self.block, 8, nodes_at);
-        for node in &mut self.nodes {
+    fn lay_out(&mut self, apex: &[u8]) -> Result<usize, BuildError> {
+        let block = &mut self.block;
+        begin_block(block, apex);
+        let capacity = (self.draft.nodes.len() * 4 / 3 + 1).next_power_of_two();
+        let index_at = block.len();
+        block.resize(index_at + INDEX_ENTRY_LEN * capacity, 0);
+        put_u32(block, 0, capacity as u32 - 1);
+        put_u32(block, 4, index_at as u32);
+        let nodes_at = block.len() as u32;
+        put_u32(block, 8, nodes_at);
+        for index in 0..self.draft.nodes.len() {
+            let at = block.len();
+            self.draft.nodes[index].at = at as u32;
+            let (node, name) = (&self.draft.nodes[index], self.draft.name(index));
             let rrsets = u8::try_from(node.rrsets.len())
-                .map_err(|_| BuildError::TooManyTypes { owner: owner_text(&node.name, apex) })?;
-            node.at = self.block.len() as u32;
-            self.block.extend_from_slice(&[0; 8]);
-            self.block.extend_from_slice(&node.flags.to_le_bytes());
-            self.block.push(node.name.len() as u8);
-            self.block.push(rrsets);
-            self.block.resize(self.block.len() + NODE_RRSET_LEN * node.rrsets.len(), 0);
-            self.block.extend_from_slice(&node.name);
+                .map_err(|_| BuildError::TooManyTypes { owner: owner_text(name, apex) })?;
+            let [low, high] = node.flags.to_le_bytes();
+            let fixed = [0, 0, 0, 0, 0, 0, 0, 0, low, high, name.len() as u8, rrsets];
+            const { assert!(FLAGS_AT == 8 && NODE_LEN == 12) };
+            block.extend_from_slice(&fixed);
+            block.resize(at + NODE_LEN + NODE_RRSET_LEN * node.rrsets.len(), 0);
+            block.extend_from_slice(name);
         }
-        let end = self.block.len() as u32;
-        put_u32(&mut self.block, 12, end);
+        let end = block.len() as u32;
+        put_u32(block, 12, end);
         Ok(index_at)
     }
 
     fn write_rrset(
         &mut self,
-        apex: &Name,
+        apex: &[u8],
         records: &Records,
         node: usize,
         rrset: usize,
     ) -> Result<(), BuildError> {
-        let RrsetDraft { rtype, records: ref range } = self.rrsets[rrset];
+        let RrsetDraft { rtype, records: ref range } = self.draft.rrsets[rrset];
         let range = range.clone();
         let start = self.block.len();
         self.block.resize(start + RRSET_LEN, 0);
@@ -275,26 +163,28 @@ impl Builder {
         self.patches.clear();
         self.extras.clear();
         let body = start + RRSET_LEN;
+        let record_at = |draft: &Draft, at: usize| records.get(draft.records[at].record as usize);
         // RFC 2181 §5.2: one TTL for the set; the least, so that nothing lives on too long.
-        let ttl = range.clone().map(|at| records.get(self.order[at].record).ttl).min().unwrap_or(0);
+        let ttls = range.clone().map(|at| record_at(&self.draft, at).ttl);
+        let ttl = ttls.min().unwrap_or(0);
+        let mut fixed = [0; RECORD_LEN];
+        put(&mut fixed, 0, [0xc0, 0x0c]);
+        put(&mut fixed, 2, rtype.0.to_be_bytes());
+        put(&mut fixed, 4, [0, 1]);
+        put(&mut fixed, TTL_AT, ttl.to_be_bytes());
         let mut count = 0u16;
         for at in range.clone() {
-            let record = records.get(self.order[at].record);
-            let is_repeated = (range.start..at)
-                .any(|before| records.get(self.order[before].record).rdata == record.rdata);
-            if is_repeated {
+            let rdata = record_at(&self.draft, at).rdata;
+            let mut earlier = (range.start..at).map(|at| record_at(&self.draft, at).rdata);
+            if earlier.any(|earlier| earlier == rdata) {
                 continue;
             }
             count = count.saturating_add(1);
-            self.block.extend_from_slice(&[0xc0, 0x0c]);
-            self.block.extend_from_slice(&rtype.0.to_be_bytes());
-            self.block.extend_from_slice(&[0, 1]);
-            self.block.extend_from_slice(&ttl.to_be_bytes());
-            let len_at = self.block.len();
-            self.block.extend_from_slice(&[0, 0]);
-            self.write_rdata(apex, rtype, record.rdata, body, node);
-            let len = (self.block.len() - len_at - 2) as u16;
-            self.block[len_at..len_at + 2].copy_from_slice(&len.to_be_bytes());
+            self.block.extend_from_slice(&fixed);
+            let rdata_at = self.block.len();
+            self.write_rdata(apex, rtype, rdata, body, node);
+            let len = (self.block.len() - rdata_at) as u16;
+            put(&mut self.block, rdata_at - 2, len.to_be_bytes());
             if self.block.len() - body > usize::from(u16::MAX) {
                 break;
             }
@@ -302,13 +192,12 @@ impl Builder {
         let len = self.block.len() - body;
         // A message has a header, a question and perhaps OPT beside it.
         if len > usize::from(u16::MAX) - 600 {
-            let owner = owner_text(&self.nodes[node].name, apex);
+            let owner = owner_text(self.draft.name(node), apex);
             return Err(BuildError::RrsetTooLarge { owner, rtype, len });
         }
         let counts = [len as u16, count, self.patches.len() as u16, self.extras.len() as u16];
         for (place, value) in counts.into_iter().enumerate() {
-            let at = start + 2 * place;
-            self.block[at..at + 2].copy_from_slice(&value.to_le_bytes());
+            put(&mut self.block, start + 2 * place, value.to_le_bytes());
         }
         for patch in &self.patches {
             self.block.extend_from_slice(&patch.to_le_bytes());
@@ -319,49 +208,44 @@ impl Builder {
             self.block.extend_from_slice(&target.to_le_bytes());
             const { assert!(EXTRA_LEN == 8) };
         }
-        let index = rrset - self.nodes[node].rrsets.start;
-        let at = self.nodes[node].at as usize + NODE_LEN + NODE_RRSET_LEN * index;
-        self.block[at..at + 2].copy_from_slice(&rtype.0.to_le_bytes());
+        let node = &self.draft.nodes[node];
+        let index = rrset - node.rrsets.start;
+        let at = node.at as usize + NODE_LEN + NODE_RRSET_LEN * index;
+        put(&mut self.block, at, rtype.0.to_le_bytes());
         put_u32(&mut self.block, at + 2, start as u32);
         Ok(())
     }
 
     /// Writes RDATA; names in the types of RFC 1035 are compressed (RFC 3597 §4 forbids it for
     /// any other).
-    fn write_rdata(&mut self, apex: &Name, rtype: Rtype, rdata: &[u8], body: usize, node: usize) {
-        let fixed = match rtype {
-            Rtype::NS | Rtype::CNAME | Rtype::PTR | Rtype::SOA => 0,
-            Rtype::MX => 2,
-            Rtype::SRV => {
-                self.note_extra(apex, rtype, rdata.get(6..), self.block.len() + 6 - body, node);
-                return self.block.extend_from_slice(rdata);
-            }
-            Rtype::HTTPS | Rtype::SVCB => {
-                self.note_extra(apex, rtype, rdata.get(2..), self.block.len() + 2 - body, node);
-                return self.block.extend_from_slice(rdata);
-            }
+    fn write_rdata(&mut self, apex: &[u8], rtype: Rtype, rdata: &[u8], body: usize, node: usize) {
+        // What stands in front of the names, and how many there are.
+        let (fixed, names) = match rtype {
+            Rtype::NS | Rtype::CNAME | Rtype::PTR => (0, 1),
+            Rtype::SOA => (0, 2),
+            Rtype::MX => (2, 1),
+            Rtype::SRV => (6, 0),
+            Rtype::HTTPS | Rtype::SVCB => (2, 0),
             _ => return self.block.extend_from_slice(rdata),
         };
-        let names = if rtype == Rtype::SOA { 2 } else { 1 };
-        self.block.extend_from_slice(&rdata[..fixed]);
-        let mut rest = &rdata[fixed..];
+        if !matches!(rtype, Rtype::CNAME | Rtype::PTR | Rtype::SOA) {
+            let name_at = self.block.len() + fixed - body;
+            self.note_extra(apex, rtype, rdata.get(fixed..), name_at, node);
+        }
+        let (fixed, mut rest) = rdata.split_at(fixed);
+        self.block.extend_from_slice(fixed);
         for _ in 0..names {
             let Some(len) = name::name_len(rest) else { break };
-            let at = self.block.len() - body;
-            if matches!(rtype, Rtype::NS | Rtype::MX) {
-                self.note_extra(apex, rtype, Some(rest), at, node);
-            }
             self.write_name(apex, &rest[..len], body);
             rest = &rest[len..];
         }
         self.block.extend_from_slice(rest);
     }
 
-    fn write_name(&mut self, apex: &Name, wire: &[u8], body: usize) {
+    fn write_name(&mut self, apex: &[u8], wire: &[u8], body: usize) {
         let start = self.block.len();
-        let apex_len = apex.as_wire().len();
-        if apex_len > 1 && name::suffix_matches(wire, apex.as_wire()) {
-            self.block.extend_from_slice(&wire[..wire.len() - apex_len]);
+        if apex.len() > 1 && name::suffix_matches(wire, apex) {
+            self.block.extend_from_slice(name::above(wire, apex));
             return self.write_pointer(TO_APEX, body);
         }
         let mut at = 0;
@@ -391,7 +275,7 @@ impl Builder {
     /// zone has any: its addresses, and beside SVCB and HTTPS those of the same type.
     fn note_extra(
         &mut self,
-        apex: &Name,
+        apex: &[u8],
         rtype: Rtype,
         rest: Option<&[u8]>,
         at: usize,
@@ -400,230 +284,82 @@ impl Builder {
         let Some(rest) = rest else { return };
         let Some(len) = name::name_len(rest) else { return };
         let target = &rest[..len];
+        let found = self.draft.find(target, apex);
+        if let (Rtype::MX, Some(host)) = (rtype, found) {
+            let flags_at = self.draft.nodes[host].at as usize + FLAGS_AT;
+            let flags = u16_at(&self.block, flags_at) | flag::MAIL_HOST;
+            put(&mut self.block, flags_at, flags.to_le_bytes());
+        }
         let (index, name_at) = match len {
             1 => (Some(node), OWN_OWNER),
-            _ => (self.node_of(target, apex), at as u16),
+            _ => (found, at as u16),
         };
         let Some(index) = index else { return };
-        let has_any =
-            self.rrsets[self.nodes[index].rrsets.clone()].iter().any(|rrset| match rrset.rtype {
-                Rtype::A | Rtype::AAAA => true,
-                Rtype::SVCB | Rtype::HTTPS => rrset.rtype == rtype,
-                _ => false,
-            });
-        let at_node = self.nodes[index].at;
+        let rrsets = &self.draft.rrsets[self.draft.nodes[index].rrsets.clone()];
+        let has_any = rrsets.iter().any(|rrset| match rrset.rtype {
+            Rtype::A | Rtype::AAAA => true,
+            Rtype::SVCB | Rtype::HTTPS => rrset.rtype == rtype,
+            _ => false,
+        });
+        let at_node = self.draft.nodes[index].at;
         let is_noted = self.extras.iter().any(|(.., noted)| *noted == at_node);
         if !has_any || is_noted || at >= usize::from(OWN_OWNER) {
             return;
         }
-        let is_required = self.nodes[node].flags & flag::DELEGATION != 0
-            && relative(target, apex).to_ascii_lowercase().ends_with(&self.nodes[node].name);
+        let is_required = self.draft.nodes[node].flags & flag::DELEGATION != 0
+            && name::above(target, apex).to_ascii_lowercase().ends_with(self.draft.name(node));
         self.extras.push((name_at, u16::from(is_required), at_node));
     }
 
-    /// The node of a name, if it is in the zone.
-    fn node_of(&self, wire: &[u8], apex: &Name) -> Option<usize> {
-        if !name::suffix_matches(wire, apex.as_wire()) {
-            return None;
-        }
-        let mut key = Vec::with_capacity(wire.len());
-        canonical_key(relative(wire, apex), &mut key);
-        let mut own = Vec::with_capacity(wire.len());
-        self.nodes
-            .binary_search_by(|node| {
-                own.clear();
-                canonical_key(&node.name, &mut own);
-                own.as_slice().cmp(&key)
-            })
-            .ok()
-    }
-
     fn write_node_links(&mut self) {
-        for index in 0..self.nodes.len() {
-            let node = &self.nodes[index];
+        for (index, node) in self.draft.nodes.iter().enumerate() {
             if let Some(blocker) = node.blocker {
-                put_u32(&mut self.block, node.at as usize + 4, self.nodes[blocker].at);
+                put_u32(&mut self.block, node.at as usize + 4, self.draft.nodes[blocker].at);
             }
-            if index > 0 && node.name.starts_with(b"\x01*") {
-                let parent = &self.nodes[node.parent];
-                // Only the parent's own child: "*" further down belongs to its own parent.
-                if node.name.len() == parent.name.len() + 2 {
-                    put_u32(&mut self.block, parent.at as usize, node.at);
-                }
+            let name = self.draft.name(index);
+            // Only the parent's own child: "*" further down belongs to its own parent.
+            if name.starts_with(b"\x01*") && name.len() == self.draft.name(node.parent).len() + 2 {
+                put_u32(&mut self.block, self.draft.nodes[node.parent].at as usize, node.at);
             }
         }
     }
 
-    fn write_index(&mut self, apex: &Name, index_at: usize, key: HashKey) {
+    fn write_index(&mut self, index_at: usize) {
         let mask = u32_at(&self.block, 0);
         let places = places_of(self.block.len());
-        let mut wire = Vec::with_capacity(name::MAX_NAME_LEN);
-        for node in &self.nodes {
-            wire.clear();
-            wire.extend_from_slice(&node.name);
-            wire.extend_from_slice(apex.as_wire());
-            let Some(name) = HashedName::read(&wire, key) else { continue };
-            let entry = index_entry(name.full_hash(), node.at, places);
-            let mut place = name.full_hash() as u32 & mask;
+        for node in &self.draft.nodes {
+            let mut place = node.hash as u32 & mask;
             let entry_at = |place: u32| index_at + INDEX_ENTRY_LEN * place as usize;
             while u32_at(&self.block, entry_at(place)) != 0 {
                 place = (place + 1) & mask;
             }
-            put_u32(&mut self.block, entry_at(place), entry);
+            put_u32(&mut self.block, entry_at(place), index_entry(node.hash, node.at, places));
         }
-    }
-
-    /// Marks MX targets.
-    fn mark_mail_hosts(&mut self, apex: &Name, records: &Records) {
-        for record in records.iter().filter(|record| record.rtype == Rtype::MX) {
-            let target =
-                record.rdata.get(2..).and_then(|rest| Some(&rest[..name::name_len(rest)?]));
-            if let Some(node) = target.and_then(|target| self.node_of(target, apex)) {
-                let at = self.nodes[node].at as usize + 8;
-                let flags = u16::from_le_bytes([self.block[at], self.block[at + 1]]);
-                let flags = flags | flag::MAIL_HOST;
-                self.block[at..at + 2].copy_from_slice(&flags.to_le_bytes());
-            }
-        }
-    }
-
-    fn negative_ttl(&self, records: &Records) -> u32 {
-        let soa = records.iter().find(|record| record.rtype == Rtype::SOA);
-        soa.map_or(0, |soa| {
-            let minimum = soa.rdata.last_chunk::<4>().map_or(0, |bytes| u32::from_be_bytes(*bytes));
-            minimum.min(soa.ttl)
-        })
     }
 }
 
-impl Zone {
-    /// Sets what the regions and nameserver addresses say of each node. True where that changed
-    /// anything. Called once for a new zone, and again when those settings change.
-    pub fn classify(&mut self, classify: &dyn Fn(IpAddr) -> AddressClass) -> bool {
-        let marks: Vec<(usize, u16)> = self
-            .nodes()
-            .filter_map(|node| {
-                let before = super::block::u16_at(self.bytes(), node.at + 8);
-                let after = self.marks_of(&node, before, classify);
-                (before != after).then_some((node.at + 8, after))
-            })
-            .collect();
-        if marks.is_empty() {
-            return false;
-        }
-        self.set_flags(&marks);
-        true
-    }
-
-    fn marks_of(
-        &self,
-        node: &Node<'_>,
-        before: u16,
-        classify: &dyn Fn(IpAddr) -> AddressClass,
-    ) -> u16 {
-        let mut region: Option<Region> = None;
-        let mut note =
-            |found: Region| region = Some(region.map_or(found, |known| known.min(found)));
-        let mut addresses = 0;
-        let mut nameservers = 0;
-        for rrset in node.rrsets() {
-            match rrset.rtype() {
-                Rtype::A | Rtype::AAAA => {
-                    for class in rrset.addresses().map(classify) {
-                        note(class.region);
-                        addresses += 1;
-                        nameservers += u32::from(class.is_our_nameserver);
-                    }
-                }
-                Rtype::HTTPS | Rtype::SVCB => {
-                    for rdata in rrset.rdata() {
-                        address_hints(rdata, |address| note(classify(address).region));
-                    }
-                }
-                _ => {}
-            }
-        }
-        let mut flags = before & !(flag::REGION | flag::OUR_NAMESERVER);
-        flags |= region.map_or(flag::NO_ADDRESS, |region| region as u16);
-        if addresses > 0 && addresses == nameservers && self.is_ns_target(node) {
-            flags |= flag::OUR_NAMESERVER;
-        }
-        flags
-    }
-
-    fn is_ns_target(&self, node: &Node<'_>) -> bool {
-        let mut ns_rrsets = self.nodes().filter_map(|owner| owner.rrset(Rtype::NS));
-        ns_rrsets.any(|ns| ns.extras().any(|extra| extra.node.is_same(node)))
-    }
+fn negative_ttl(records: &Records) -> u32 {
+    let soa = records.iter().find(|record| record.rtype == Rtype::SOA);
+    soa.map_or(0, |soa| {
+        let minimum = soa.rdata.last_chunk::<4>().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+        minimum.min(soa.ttl)
+    })
 }
 
-/// The addresses in the hints of HTTPS or SVCB RDATA (RFC 9460 §7.3).
-fn address_hints(rdata: &[u8], mut note: impl FnMut(IpAddr)) {
-    const IPV4_HINT: u16 = 4;
-    const IPV6_HINT: u16 = 6;
-    let Some(mut rest) = rdata.get(2..).and_then(|rest| rest.get(name::name_len(rest)?..)) else {
-        return;
-    };
-    while let [k1, k2, l1, l2, tail @ ..] = rest {
-        let len = usize::from(u16::from_be_bytes([*l1, *l2]));
-        let Some((value, tail)) = tail.split_at_checked(len) else { return };
-        match u16::from_be_bytes([*k1, *k2]) {
-            IPV4_HINT => value.as_chunks().0.iter().for_each(|octets: &[u8; 4]| {
-                note(Ipv4Addr::from(*octets).into());
-            }),
-            IPV6_HINT => value.as_chunks().0.iter().for_each(|octets: &[u8; 16]| {
-                note(Ipv6Addr::from(*octets).into());
-            }),
-            _ => {}
-        }
-        rest = tail;
-    }
-}
-
-fn begin_block(block: &mut Vec<u8>, apex: &Name) {
+fn begin_block(block: &mut Vec<u8>, apex: &[u8]) {
     block.clear();
     block.resize(HEADER_LEN, 0);
-    block[20] = apex.as_wire().len() as u8;
-    block[21] = apex.label_count() as u8;
-    block.extend_from_slice(apex.as_wire());
+    block[20] = apex.len() as u8;
+    block[21] = name::labels(apex).count() as u8;
+    block.extend_from_slice(apex);
 }
 
-/// The labels of an owner above the apex.
-fn relative<'a>(owner: &'a [u8], apex: &Name) -> &'a [u8] {
-    &owner[..owner.len().saturating_sub(apex.as_wire().len())]
-}
-
-/// A name of 255 bytes has no more than 127 labels.
-fn label_starts(relative: &[u8]) -> ArrayVec<usize, { name::MAX_NAME_LEN / 2 }> {
-    let mut starts = ArrayVec::new();
-    let mut at = 0;
-    while at < relative.len() {
-        starts.push(at);
-        at += usize::from(relative[at]) + 1;
-    }
-    starts
-}
-
-/// A key whose order by bytes is the canonical order of names: labels from the right, in lower
-/// case, each ended by 0, with 0 and 1 within a label escaped.
-fn canonical_key(relative: &[u8], key: &mut Vec<u8>) {
-    for &start in label_starts(relative).iter().rev() {
-        for &byte in &relative[start + 1..=start + usize::from(relative[start])] {
-            match byte.to_ascii_lowercase() {
-                byte @ 0..=1 => key.extend_from_slice(&[1, byte + 1]),
-                byte => key.push(byte),
-            }
-        }
-        key.push(0);
-    }
-}
-
-fn owner_text(relative: &[u8], apex: &Name) -> String {
-    name::to_text(&[relative, apex.as_wire()].concat())
+fn owner_text(relative: &[u8], apex: &[u8]) -> String {
+    name::to_text(&[relative, apex].concat())
 }
 
 fn put_u32(block: &mut [u8], at: usize, value: u32) {
-    block[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    put(block, at, value.to_le_bytes());
 }
 
 const _: () = assert!(RECORD_LEN == TTL_AT + 6);

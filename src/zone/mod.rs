@@ -5,7 +5,9 @@
 //! | --- | --- |
 //! | `block` | one zone as one allocation: layout and read view |
 //! | `locate` | where a name stands in its zone: node, wildcard, delegation, DNAME, nowhere |
-//! | `build` | records to a block |
+//! | `draft` | records to names and RRsets in canonical order |
+//! | `build` | those to a block |
+//! | `classify` | what the addresses of each name are to the gate |
 //! | `saved` | a block in a snapshot |
 //! | `table` | all zones, each with its verdict beside it; replaced one by one |
 //!
@@ -13,11 +15,14 @@
 
 pub mod block;
 pub mod build;
+mod classify;
+mod draft;
 pub mod locate;
 mod saved;
 pub mod table;
 
 pub use block::{Extra, Node, Rrset, Zone};
-pub use build::{AddressClass, BuildError, Builder};
+pub use build::{BuildError, Builder};
+pub use classify::AddressClass;
 pub use locate::Place;
 pub use table::{Column, Entry, Filling, Found, Portion, ZoneId, ZoneSet, ZoneTable};
