@@ -12,7 +12,7 @@ use crate::wire::{Name, Rtype, name};
 /// in number; their positions are lines.
 pub fn check(origin: &Name, records: &Records) -> Vec<Fault> {
     let mut index = Index::default();
-    index.fill(records);
+    index.fill(origin.as_wire(), records);
     let mut faults = Faults::default();
     check_indexed(origin.as_wire(), records, &index, Extent::Whole, &mut faults);
     faults.finish(records.file(0)).unwrap_or_else(|faults| faults)
@@ -27,7 +27,7 @@ pub(super) enum Extent {
 }
 
 /// Drops repeated records, and gives the records of an RRset its smallest TTL (RFC 2181 §5.2).
-pub(super) fn tidy(records: &mut Records, index: &mut Index, faults: &mut Faults) {
+pub(super) fn tidy(origin: &[u8], records: &mut Records, index: &mut Index, faults: &mut Faults) {
     let mut repeated = Vec::new();
     for rrset in index.rrsets() {
         let [first, rest @ ..] = rrset else { continue };
@@ -62,7 +62,7 @@ pub(super) fn tidy(records: &mut Records, index: &mut Index, faults: &mut Faults
     if !repeated.is_empty() {
         repeated.sort_unstable();
         records.remove(&repeated);
-        index.fill(records);
+        index.fill(origin, records);
     }
 }
 
@@ -74,9 +74,7 @@ pub(super) fn check_indexed(
     extent: Extent,
     faults: &mut Faults,
 ) {
-    let mut apex = Vec::with_capacity(origin.len());
-    push_key(origin, &mut apex);
-    let mut checker = Checker { origin, apex: &apex, records, index, faults };
+    let mut checker = Checker { origin, records, index, faults, is_host: is_host(origin) };
     for node in index.nodes() {
         checker.check_node(node);
     }
@@ -104,7 +102,8 @@ enum Found {
 
 struct Checker<'a> {
     origin: &'a [u8],
-    apex: &'a [u8],
+    /// The origin is the name of a host.
+    is_host: bool,
     records: &'a Records,
     index: &'a Index,
     faults: &'a mut Faults,
@@ -124,15 +123,14 @@ impl Checker<'_> {
     /// The rules about what may stand together at one name.
     fn check_node(&mut self, node: &[Entry]) {
         let Some(first) = node.first() else { return };
-        let owner = self.index.owner(first);
-        let is_apex = owner == self.apex;
+        let is_apex = self.index.owner(first).is_empty();
         let mut single: [Option<u32>; 3] = [None; 3];
         for entry in node {
-            let record = self.records.get(entry.record as usize);
+            let record = || self.records.get(entry.record as usize);
             let (slot, remedy) = match entry.rtype {
                 Rtype::SOA if !is_apex => {
                     self.error(
-                        record,
+                        record(),
                         "a zone has its SOA at its top only",
                         "take it away, or make this a zone file of its own",
                     );
@@ -143,22 +141,26 @@ impl Checker<'_> {
                 Rtype::DNAME => (2, "keep one DNAME"),
                 Rtype::DS if is_apex => {
                     self.error(
-                        record,
+                        record(),
                         "DS stands in the zone above, not at the top of the zone that it is for",
                         "hand it to the registry, or publish CDS here",
                     );
                     continue;
                 }
-                Rtype::NS if name::labels(record.owner).next() == Some(b"*") => {
+                Rtype::NS if name::labels(record().owner).next() == Some(b"*") => {
                     self.error(
-                        record,
+                        record(),
                         "a wildcard cannot be delegated",
                         "delegate names one by one (RFC 4592 section 4.2)",
                     );
                     continue;
                 }
-                Rtype::NSEC3 if !has_hash_owner(record.owner) => {
-                    self.error(record, "NSEC3 stands at a hashed name only", "sign the zone again");
+                Rtype::NSEC3 if !has_hash_owner(record().owner) => {
+                    self.error(
+                        record(),
+                        "NSEC3 stands at a hashed name only",
+                        "sign the zone again",
+                    );
                     continue;
                 }
                 _ => continue,
@@ -174,8 +176,9 @@ impl Checker<'_> {
         // RFC 4034).
         const BESIDE_CNAME: [Rtype; 6] =
             [Rtype::CNAME, Rtype::RRSIG, Rtype::NSEC, Rtype::SIG, Rtype::KEY, Rtype(30)];
-        let other = node.iter().find(|entry| !BESIDE_CNAME.contains(&entry.rtype));
-        if let (Some(cname), Some(other)) = (single[1], other) {
+        if let Some(cname) = single[1]
+            && let Some(other) = node.iter().find(|entry| !BESIDE_CNAME.contains(&entry.rtype))
+        {
             let later = self.records.get(cname.max(other.record) as usize);
             self.error(
                 later,
@@ -186,13 +189,13 @@ impl Checker<'_> {
     }
 
     fn check_apex(&mut self) {
-        let apex = self.index.node(self.apex);
-        let origin = name::to_text(self.origin);
+        let apex = self.index.node(&[]);
         for (rtype, remedy) in [
             (Rtype::SOA, "begin the file with `@ SOA ns hostmaster 1 3600 900 604800 300`"),
             (Rtype::NS, "name the zone's servers, as in `@ NS ns1.example.net.`"),
         ] {
             if !apex.iter().any(|entry| entry.rtype == rtype) {
+                let origin = name::to_text(self.origin);
                 let problem = format!("the zone {origin} has no {rtype} record at its top");
                 let file = self.records.file(0);
                 let make = || Fault::of_file(Severity::Error, file, problem, remedy);
@@ -213,29 +216,28 @@ impl Checker<'_> {
         if target == [0] || !name::suffix_matches(target, self.origin) {
             return;
         }
-        let mut owner = Vec::with_capacity(record.owner.len());
-        push_key(record.owner, &mut owner);
         let mut key = Vec::with_capacity(target.len());
-        push_key(target, &mut key);
-        let is_apex_ns = record.rtype == Rtype::NS && owner == self.apex;
-        let is_glue = record.rtype == Rtype::NS && !is_apex_ns && key.starts_with(&owner);
+        push_key(name::above(target, self.origin), &mut key);
+        let is_ns = record.rtype == Rtype::NS;
+        let is_apex_ns = is_ns && record.owner.len() == self.origin.len();
+        let is_glue = is_ns && !is_apex_ns && name::suffix_matches(target, record.owner);
         let found = if is_glue { self.find_glue(&key) } else { self.find(&key) };
-        let target = name::to_text(target);
+        let target = || name::to_text(target);
         let (problem, remedy) = match found {
             Found::Address | Found::Delegated => return,
             Found::Alias => (
-                format!("{target} is a CNAME, which {} must not point at", record.rtype),
+                format!("{} is a CNAME, which {} must not point at", target(), record.rtype),
                 "name the host itself (RFC 2181 section 10.3)",
             ),
             Found::BelowDname => (
-                format!("{target} is below a DNAME, which {} must not point at", record.rtype),
+                format!("{} is below a DNAME, which {} must not point at", target(), record.rtype),
                 "name the host itself (RFC 2181 section 10.3)",
             ),
             Found::Nothing if is_glue => {
-                (format!("the glue is missing: {target} has no A or AAAA"), "add the address")
+                (format!("the glue is missing: {} has no A or AAAA", target()), "add the address")
             }
             Found::Nothing => {
-                (format!("{target} has no A or AAAA in this zone"), "add the address")
+                (format!("{} has no A or AAAA in this zone", target()), "add the address")
             }
         };
         if is_apex_ns {
@@ -256,7 +258,11 @@ impl Checker<'_> {
             _ => return,
         };
         if matches!(record.rtype, Rtype::A | Rtype::AAAA | Rtype::MX) {
-            let owner = record.owner;
+            // One look at the origin is enough for all.
+            let owner = match self.is_host {
+                true => name::above(record.owner, self.origin),
+                false => record.owner,
+            };
             let owner = owner.strip_prefix(b"\x01*").unwrap_or(owner);
             if !is_host(owner) {
                 self.warning(
@@ -286,12 +292,11 @@ impl Checker<'_> {
 
     /// What an answer to a query for addresses at this name of the zone would hold.
     fn find(&self, key: &[u8]) -> Found {
-        let mut encloser = self.apex.len();
-        let mut at = self.apex.len();
+        let (mut encloser, mut at) = (0, 0);
         loop {
             let node = self.index.node(&key[..at]);
             let has = |rtype| node.iter().any(|entry| entry.rtype == rtype);
-            if at > self.apex.len() && has(Rtype::NS) {
+            if at > 0 && has(Rtype::NS) {
                 return Found::Delegated;
             }
             if at == key.len() {
@@ -354,19 +359,16 @@ fn of_record(
 
 fn is_host(wire: &[u8]) -> bool {
     name::labels(wire).all(|label| {
-        let good = |byte: &u8| byte.is_ascii_alphanumeric();
-        label.first().is_some_and(good)
-            && label.last().is_some_and(good)
-            && label.iter().all(|byte| good(byte) || *byte == b'-')
+        !label.starts_with(b"-")
+            && !label.ends_with(b"-")
+            && label.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
     })
 }
 
 /// True for names that begin with four numbers: a dot or an origin too many.
 fn looks_like_ipv4(wire: &[u8]) -> bool {
-    let mut numbers = name::labels(wire)
-        .take(4)
-        .filter(|label| label.len() < 4 && label.iter().all(u8::is_ascii_digit));
-    numbers.by_ref().count() == 4
+    let is_number = |label: &&[u8]| label.len() < 4 && label.iter().all(u8::is_ascii_digit);
+    name::labels(wire).take(4).take_while(is_number).count() == 4
 }
 
 fn has_hash_owner(owner: &[u8]) -> bool {

@@ -1,13 +1,15 @@
 //! The records of one zone in order, to find names and RRsets by: for the checks of a zone that
 //! was just read, not for answering.
 
+use std::cmp::Ordering;
+
 use super::layout::{Field, layout};
 use super::records::Records;
 use super::verify;
 use crate::wire::{Rtype, name};
 
 /// Records sorted by owner, type and data. Owners and names in the data are in lower case;
-/// owners are written from the root down, so that a name is followed by what is below it.
+/// owners are written from the apex down, so that a name is followed by what is below it.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     bytes: Vec<u8>,
@@ -26,34 +28,46 @@ pub(super) struct Entry {
     pub(super) record: u32,
 }
 
+impl Entry {
+    /// True where it can be told without comparing the owners that they are one.
+    fn has_owner_of(&self, other: &Entry) -> bool {
+        (self.owner_at, self.owner_len) == (other.owner_at, other.owner_len)
+    }
+}
+
 impl Index {
-    /// Forgets what was indexed, and indexes these.
-    pub(super) fn fill(&mut self, records: &Records) {
+    /// Forgets what was indexed, and indexes these, which are all at or below the apex.
+    pub(super) fn fill(&mut self, apex: &[u8], records: &Records) {
         self.bytes.clear();
         self.entries.clear();
-        let mut last_owner: (&[u8], u32, u16) = (&[], 0, 0);
-        for (place, record) in records.iter().enumerate() {
-            if last_owner.0 != record.owner {
+        let mut last_owner: (&[u8], u32, u16) = (apex, 0, 0);
+        for (place, record) in (0..).zip(records.iter()) {
+            if record.owner.len() == apex.len() {
+                last_owner = (record.owner, 0, 0);
+            } else if last_owner.0 != record.owner {
                 let at = self.bytes.len();
-                push_key(record.owner, &mut self.bytes);
+                push_key(name::above(record.owner, apex), &mut self.bytes);
                 last_owner = (record.owner, at as u32, (self.bytes.len() - at) as u16);
             }
             let rdata_at = self.bytes.len();
             self.bytes.extend_from_slice(record.rdata);
-            fold_names(record.rtype, record.rdata, &mut self.bytes[rdata_at..]);
+            fold_names(record.rtype, &mut self.bytes[rdata_at..]);
             self.entries.push(Entry {
                 owner_at: last_owner.1,
                 owner_len: last_owner.2,
                 rdata_len: record.rdata.len() as u16,
                 rdata_at: rdata_at as u32,
                 rtype: record.rtype,
-                record: place as u32,
+                record: place,
             });
         }
         let bytes = &self.bytes;
         self.entries.sort_unstable_by(|a, b| {
-            owner(bytes, a)
-                .cmp(owner(bytes, b))
+            let by_owner = match a.has_owner_of(b) {
+                true => Ordering::Equal,
+                false => owner(bytes, a).cmp(owner(bytes, b)),
+            };
+            by_owner
                 .then(a.rtype.cmp(&b.rtype))
                 .then_with(|| rdata(bytes, a).cmp(rdata(bytes, b)))
                 .then(a.record.cmp(&b.record))
@@ -72,14 +86,14 @@ impl Index {
 
     /// The entries, one slice for each owner.
     pub(super) fn nodes(&self) -> impl Iterator<Item = &[Entry]> {
-        self.entries.chunk_by(|a, b| a.owner_at == b.owner_at || self.owner(a) == self.owner(b))
+        self.entries.chunk_by(|a, b| a.has_owner_of(b) || self.owner(a) == self.owner(b))
     }
 
     /// The entries, one slice for each RRset; signatures make one for each type that they cover.
     pub(super) fn rrsets(&self) -> impl Iterator<Item = &[Entry]> {
         self.entries.chunk_by(|a, b| {
             a.rtype == b.rtype
-                && (a.owner_at == b.owner_at || self.owner(a) == self.owner(b))
+                && (a.has_owner_of(b) || self.owner(a) == self.owner(b))
                 && (!matches!(a.rtype, Rtype::RRSIG | Rtype::SIG)
                     || self.rdata(a).get(..2) == self.rdata(b).get(..2))
         })
@@ -103,19 +117,13 @@ impl Index {
     }
 }
 
-/// Appends the key of a name: its labels in lower case, each with its length in front, the root's
-/// child first. A key is the prefix of the keys of all names below.
-pub(super) fn push_key(wire: &[u8], out: &mut Vec<u8>) {
-    let start = out.len();
-    out.resize(start + wire.len().saturating_sub(1), 0);
-    let mut end = out.len();
-    for label in name::labels(wire) {
-        // The labels of a whole name, with their lengths, are as long as the name without its root.
-        let at = end - label.len() - 1;
-        out[at] = label.len() as u8;
-        out[at + 1..end].copy_from_slice(label);
-        out[at + 1..end].make_ascii_lowercase();
-        end = at;
+/// Appends the key of a name, given by its labels above the apex: in lower case, each with its
+/// length in front, the apex's child first. A key is the prefix of the keys of all names below, and
+/// that of the apex is empty.
+pub(super) fn push_key(above_apex: &[u8], out: &mut Vec<u8>) {
+    for &start in name::label_starts(above_apex).iter().rev() {
+        let label = &above_apex[usize::from(start)..];
+        out.extend(label[..=usize::from(label[0])].iter().map(u8::to_ascii_lowercase));
     }
 }
 
@@ -127,17 +135,66 @@ fn rdata<'a>(bytes: &'a [u8], entry: &Entry) -> &'a [u8] {
     &bytes[entry.rdata_at as usize..][..usize::from(entry.rdata_len)]
 }
 
-/// Puts the names in a copy of RDATA in lower case (RFC 4343 §3).
-fn fold_names(rtype: Rtype, rdata: &[u8], copy: &mut [u8]) {
+/// Puts the names in RDATA in lower case (RFC 4343 §3).
+fn fold_names(rtype: Rtype, rdata: &mut [u8]) {
+    // Of the types that nearly all records have it is known without taking them apart. The length of
+    // a label is no letter.
+    let names = match rtype {
+        Rtype::A | Rtype::AAAA | Rtype::TXT => return,
+        Rtype::NS | Rtype::CNAME => 0..rdata.len(),
+        Rtype::MX => 2..rdata.len(),
+        Rtype::SOA => 0..rdata.len().saturating_sub(20),
+        _ => return fold_by_layout(rtype, rdata),
+    };
+    rdata.get_mut(names).unwrap_or_default().make_ascii_lowercase();
+}
+
+fn fold_by_layout(rtype: Rtype, rdata: &mut [u8]) {
     if !layout(rtype).is_some_and(|fields| fields.contains(&Field::Name)) {
         return;
     }
-    let mut at = 0;
+    let (mut at, mut names) = (0, Vec::new());
     // Records hold data that is valid for its type.
     let _ = verify::fields(rtype, rdata, |field, data| {
         if field == Field::Name {
-            copy[at..at + data.len()].make_ascii_lowercase();
+            names.push(at..at + data.len());
         }
         at += data.len();
     });
+    names.into_iter().for_each(|name| rdata[name].make_ascii_lowercase());
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn names_of_the_frequent_types_are_folded_as_the_layout_has_them(
+            labels in vec(vec(any::<u8>(), 0..=63), 2), fixed in vec(any::<u8>(), 20)
+        ) {
+            let label = |bytes: &Vec<u8>| match bytes.len() {
+                0 => vec![0],
+                len => [&[len as u8][..], bytes, &[0]].concat(),
+            };
+            let (first, second) = (label(&labels[0]), label(&labels[1]));
+            for (rtype, rdata) in [
+                (Rtype::A, fixed[..4].to_vec()),
+                (Rtype::AAAA, fixed[..16].to_vec()),
+                (Rtype::TXT, [&[20], &fixed[..]].concat()),
+                (Rtype::NS, first.clone()),
+                (Rtype::CNAME, first.clone()),
+                (Rtype::MX, [&fixed[..2], &first[..]].concat()),
+                (Rtype::SOA, [&first[..], &second[..], &fixed[..]].concat()),
+            ] {
+                let (mut frequent, mut by_layout) = (rdata.clone(), rdata);
+                fold_names(rtype, &mut frequent);
+                fold_by_layout(rtype, &mut by_layout);
+                prop_assert_eq!(frequent, by_layout);
+            }
+        }
+    }
 }

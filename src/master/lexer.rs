@@ -237,7 +237,11 @@ impl<'a> Lexer<'a> {
             return Ok(Word { text, quoting: Quoting::Quoted, mark });
         }
         let start = self.at;
-        while let Some(&byte) = self.bytes.get(self.at) {
+        loop {
+            let rest = &self.bytes[self.at..];
+            let plain = rest.iter().position(|byte| KINDS[usize::from(*byte)] != Kind::Word);
+            self.at += plain.unwrap_or(rest.len());
+            let Some(&byte) = self.bytes.get(self.at) else { break };
             match KINDS[usize::from(byte)] {
                 Kind::Word => self.at += 1,
                 Kind::End => {
@@ -263,6 +267,9 @@ impl<'a> Lexer<'a> {
         self.at += 1;
         let start = self.at;
         loop {
+            let rest = &self.bytes[self.at..];
+            let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f | 0x7f);
+            self.at += rest.iter().position(special).unwrap_or(rest.len());
             match self.bytes.get(self.at) {
                 Some(b'"') => {
                     self.at += 1;

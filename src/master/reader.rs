@@ -111,9 +111,9 @@ impl Reader {
         self.is_unread = is_unread;
         (self.origin, self.owner, self.rdata) = (origin_buffer, owner, rdata);
 
-        self.index.fill(out);
+        self.index.fill(origin.as_wire(), out);
         let extent = if faults.has_errors() { Extent::Readable } else { Extent::Whole };
-        tidy(out, &mut self.index, &mut faults);
+        tidy(origin.as_wire(), out, &mut self.index, &mut faults);
         check_indexed(origin.as_wire(), out, &self.index, extent, &mut faults);
         faults.finish(file)
     }
