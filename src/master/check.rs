@@ -1,6 +1,8 @@
 //! Whether records make a zone: what BIND's `named-checkzone` refuses is an error here, what it
 //! remarks on a warning.
 
+use arrayvec::ArrayVec;
+
 use super::faults::Faults;
 use super::index::{Entry, Index, push_key};
 use super::records::{RecordRef, Records};
@@ -189,7 +191,7 @@ impl Checker<'_> {
     }
 
     fn check_apex(&mut self) {
-        let apex = self.index.node(&[]);
+        let (apex, _) = self.index.node(&[]);
         for (rtype, remedy) in [
             (Rtype::SOA, "begin the file with `@ SOA ns hostmaster 1 3600 900 604800 300`"),
             (Rtype::NS, "name the zone's servers, as in `@ NS ns1.example.net.`"),
@@ -216,7 +218,7 @@ impl Checker<'_> {
         if target == [0] || !name::suffix_matches(target, self.origin) {
             return;
         }
-        let mut key = Vec::with_capacity(target.len());
+        let mut key = ArrayVec::<u8, { name::MAX_NAME_LEN }>::new();
         push_key(name::above(target, self.origin), &mut key);
         let is_ns = record.rtype == Rtype::NS;
         let is_apex_ns = is_ns && record.owner.len() == self.origin.len();
@@ -294,47 +296,45 @@ impl Checker<'_> {
     fn find(&self, key: &[u8]) -> Found {
         let (mut encloser, mut at) = (0, 0);
         loop {
-            let node = self.index.node(&key[..at]);
+            let (node, exists) = self.index.node(&key[..at]);
             let has = |rtype| node.iter().any(|entry| entry.rtype == rtype);
             if at > 0 && has(Rtype::NS) {
                 return Found::Delegated;
             }
             if at == key.len() {
+                if exists {
+                    return addresses(node);
+                }
                 break;
             }
             if has(Rtype::DNAME) {
                 return Found::BelowDname;
             }
-            if self.index.exists(&key[..at]) {
+            if exists {
                 encloser = at;
             }
             // A key is whole labels, each with its length in front.
             at += usize::from(key[at]) + 1;
         }
-        if self.index.exists(key) {
-            return self.addresses(key);
-        }
-        let mut wildcard = key[..encloser].to_vec();
-        wildcard.extend_from_slice(b"\x01*");
-        self.addresses(&wildcard)
+        let wildcard = [&key[..encloser], b"\x01*"].concat();
+        addresses(self.index.node(&wildcard).0)
     }
 
     fn find_glue(&self, key: &[u8]) -> Found {
-        match self.addresses(key) {
+        match addresses(self.index.node(key).0) {
             Found::Address => Found::Address,
             _ => Found::Nothing,
         }
     }
+}
 
-    fn addresses(&self, key: &[u8]) -> Found {
-        let node = self.index.node(key);
-        if node.iter().any(|entry| matches!(entry.rtype, Rtype::A | Rtype::AAAA)) {
-            Found::Address
-        } else if node.iter().any(|entry| entry.rtype == Rtype::CNAME) {
-            Found::Alias
-        } else {
-            Found::Nothing
-        }
+fn addresses(node: &[Entry]) -> Found {
+    if node.iter().any(|entry| matches!(entry.rtype, Rtype::A | Rtype::AAAA)) {
+        Found::Address
+    } else if node.iter().any(|entry| entry.rtype == Rtype::CNAME) {
+        Found::Alias
+    } else {
+        Found::Nothing
     }
 }
 
@@ -357,11 +357,22 @@ fn of_record(
     }
 }
 
+/// Whether a byte may stand in the name of a host.
+const IS_OF_HOST: [bool; 256] = {
+    let mut is_of_host = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        is_of_host[byte] = (byte as u8).is_ascii_alphanumeric() || byte as u8 == b'-';
+        byte += 1;
+    }
+    is_of_host
+};
+
 fn is_host(wire: &[u8]) -> bool {
     name::labels(wire).all(|label| {
         !label.starts_with(b"-")
             && !label.ends_with(b"-")
-            && label.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+            && label.iter().all(|byte| IS_OF_HOST[usize::from(*byte)])
     })
 }
 

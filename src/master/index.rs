@@ -1,12 +1,10 @@
 //! The records of one zone in order, to find names and RRsets by: for the checks of a zone that
 //! was just read, not for answering.
 
-use std::cmp::Ordering;
-
 use super::layout::{Field, layout};
 use super::records::Records;
 use super::verify;
-use crate::wire::{Rtype, name};
+use crate::wire::{Rtype, SortKey, name};
 
 /// Records sorted by owner, type and data. Owners and names in the data are in lower case;
 /// owners are written from the apex down, so that a name is followed by what is below it.
@@ -19,8 +17,7 @@ pub(super) struct Index {
 /// One record in the index.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
-    owner_at: u32,
-    owner_len: u16,
+    owner: SortKey,
     rdata_len: u16,
     rdata_at: u32,
     pub(super) rtype: Rtype,
@@ -28,33 +25,25 @@ pub(super) struct Entry {
     pub(super) record: u32,
 }
 
-impl Entry {
-    /// True where it can be told without comparing the owners that they are one.
-    fn has_owner_of(&self, other: &Entry) -> bool {
-        (self.owner_at, self.owner_len) == (other.owner_at, other.owner_len)
-    }
-}
-
 impl Index {
     /// Forgets what was indexed, and indexes these, which are all at or below the apex.
     pub(super) fn fill(&mut self, apex: &[u8], records: &Records) {
         self.bytes.clear();
         self.entries.clear();
-        let mut last_owner: (&[u8], u32, u16) = (apex, 0, 0);
+        let mut last_owner: (&[u8], SortKey) = (apex, SortKey::default());
         for (place, record) in (0..).zip(records.iter()) {
             if record.owner.len() == apex.len() {
-                last_owner = (record.owner, 0, 0);
+                last_owner = (record.owner, SortKey::default());
             } else if last_owner.0 != record.owner {
                 let at = self.bytes.len();
                 push_key(name::above(record.owner, apex), &mut self.bytes);
-                last_owner = (record.owner, at as u32, (self.bytes.len() - at) as u16);
+                last_owner = (record.owner, SortKey::last_of(&self.bytes, at));
             }
             let rdata_at = self.bytes.len();
             self.bytes.extend_from_slice(record.rdata);
             fold_names(record.rtype, &mut self.bytes[rdata_at..]);
             self.entries.push(Entry {
-                owner_at: last_owner.1,
-                owner_len: last_owner.2,
+                owner: last_owner.1,
                 rdata_len: record.rdata.len() as u16,
                 rdata_at: rdata_at as u32,
                 rtype: record.rtype,
@@ -63,10 +52,7 @@ impl Index {
         }
         let bytes = &self.bytes;
         self.entries.sort_unstable_by(|a, b| {
-            let by_owner = match a.has_owner_of(b) {
-                true => Ordering::Equal,
-                false => owner(bytes, a).cmp(owner(bytes, b)),
-            };
+            let by_owner = a.owner.order(b.owner, bytes);
             by_owner
                 .then(a.rtype.cmp(&b.rtype))
                 .then_with(|| rdata(bytes, a).cmp(rdata(bytes, b)))
@@ -76,7 +62,7 @@ impl Index {
 
     /// Owner of an entry as a key.
     pub(super) fn owner(&self, entry: &Entry) -> &[u8] {
-        owner(&self.bytes, entry)
+        entry.owner.of(&self.bytes)
     }
 
     /// Data of an entry, names in lower case.
@@ -86,49 +72,47 @@ impl Index {
 
     /// The entries, one slice for each owner.
     pub(super) fn nodes(&self) -> impl Iterator<Item = &[Entry]> {
-        self.entries.chunk_by(|a, b| a.has_owner_of(b) || self.owner(a) == self.owner(b))
+        self.entries.chunk_by(|a, b| self.is_of_one_owner(a, b))
     }
 
     /// The entries, one slice for each RRset; signatures make one for each type that they cover.
     pub(super) fn rrsets(&self) -> impl Iterator<Item = &[Entry]> {
         self.entries.chunk_by(|a, b| {
             a.rtype == b.rtype
-                && (a.has_owner_of(b) || self.owner(a) == self.owner(b))
+                && self.is_of_one_owner(a, b)
                 && (!matches!(a.rtype, Rtype::RRSIG | Rtype::SIG)
                     || self.rdata(a).get(..2) == self.rdata(b).get(..2))
         })
     }
 
-    /// The entries of one owner, given as a key; empty where there are none.
-    pub(super) fn node(&self, key: &[u8]) -> &[Entry] {
-        let rest = self.from(key);
-        let len = rest.partition_point(|entry| self.owner(entry) == key);
-        &rest[..len]
+    /// The entries of one owner, given as a key, and whether the name exists: it or one below it has
+    /// records.
+    pub(super) fn node(&self, key: &[u8]) -> (&[Entry], bool) {
+        let order = SortKey::orders_to(key, &self.bytes);
+        let start = self.entries.partition_point(|entry| order(entry.owner).is_lt());
+        let rest = &self.entries[start..];
+        let Some(first) = rest.first() else { return (rest, false) };
+        let owner = self.owner(first);
+        let len = match owner == key {
+            true => rest.iter().take_while(|entry| self.is_of_one_owner(first, entry)).count(),
+            false => 0,
+        };
+        (&rest[..len], owner.starts_with(key))
     }
 
-    /// True where the name, given as a key, or one below it has records.
-    pub(super) fn exists(&self, key: &[u8]) -> bool {
-        self.from(key).first().is_some_and(|entry| self.owner(entry).starts_with(key))
-    }
-
-    fn from(&self, key: &[u8]) -> &[Entry] {
-        let start = self.entries.partition_point(|entry| self.owner(entry) < key);
-        &self.entries[start..]
+    fn is_of_one_owner(&self, a: &Entry, b: &Entry) -> bool {
+        a.owner.order(b.owner, &self.bytes).is_eq()
     }
 }
 
 /// Appends the key of a name, given by its labels above the apex: in lower case, each with its
 /// length in front, the apex's child first. A key is the prefix of the keys of all names below, and
 /// that of the apex is empty.
-pub(super) fn push_key(above_apex: &[u8], out: &mut Vec<u8>) {
+pub(super) fn push_key(above_apex: &[u8], out: &mut impl Extend<u8>) {
     for &start in name::label_starts(above_apex).iter().rev() {
         let label = &above_apex[usize::from(start)..];
         out.extend(label[..=usize::from(label[0])].iter().map(u8::to_ascii_lowercase));
     }
-}
-
-fn owner<'a>(bytes: &'a [u8], entry: &Entry) -> &'a [u8] {
-    &bytes[entry.owner_at as usize..][..usize::from(entry.owner_len)]
 }
 
 fn rdata<'a>(bytes: &'a [u8], entry: &Entry) -> &'a [u8] {

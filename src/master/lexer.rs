@@ -10,12 +10,12 @@ use memchr::memchr2;
 /// A place in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
-    /// Offset of the place.
-    pub(super) at: usize,
+    /// Offset of the place; a text has no more than 4 GiB.
+    pub(super) at: u32,
     /// Line, counted from 1.
     pub(super) line: u32,
     /// Offset of the line's first byte.
-    pub(super) line_start: usize,
+    pub(super) line_start: u32,
 }
 
 /// Whether a word stood in quotes.
@@ -77,7 +77,7 @@ pub(super) struct Lexer<'a> {
     bytes: &'a [u8],
     at: usize,
     line: u32,
-    line_start: usize,
+    line_start: u32,
     /// Parentheses open.
     depth: u32,
     /// Where the outermost of them stands.
@@ -112,6 +112,27 @@ const KINDS: [Kind; 256] = {
     kinds
 };
 
+fn kind(byte: u8) -> Kind {
+    KINDS[usize::from(byte)]
+}
+
+/// The bytes of a bare word that `rest` starts with, up to the first that is special.
+fn plain(rest: &[u8]) -> &[u8] {
+    let len = rest.iter().position(|byte| kind(*byte) != Kind::Word);
+    &rest[..len.unwrap_or(rest.len())]
+}
+
+/// The bytes of a quoted word that `rest` starts with, up to the first that is special.
+fn plain_in_quotes(rest: &[u8]) -> &[u8] {
+    // Long texts without any are the rule. Without branches, many bytes are compared at a time.
+    let is_special = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\') | (byte == 0x7f);
+    let (chunks, _) = rest.as_chunks::<32>();
+    let is_plain = |chunk: &&[u8; 32]| !chunk.iter().fold(false, |any, b| any | is_special(*b));
+    let skipped = 32 * chunks.iter().take_while(is_plain).count();
+    let len = rest[skipped..].iter().position(|byte| is_special(*byte));
+    &rest[..len.map_or(rest.len(), |len| skipped + len)]
+}
+
 impl<'a> Lexer<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Lexer<'a> {
         let start = Mark { at: 0, line: 1, line_start: 0 };
@@ -120,7 +141,7 @@ impl<'a> Lexer<'a> {
 
     /// The place of the next byte.
     pub(super) fn mark(&self) -> Mark {
-        Mark { at: self.at, line: self.line, line_start: self.line_start }
+        Mark { at: self.at as u32, line: self.line, line_start: self.line_start }
     }
 
     pub(super) fn is_at_end(&self) -> bool {
@@ -139,7 +160,28 @@ impl<'a> Lexer<'a> {
 
     /// The next word; `None` at the end of the entry, which is the end of the line unless
     /// parentheses are open.
+    #[inline(always)]
     pub(super) fn next(&mut self) -> Outcome<Option<Word<'a>>> {
+        // Nearly all words are bare, without escapes, and stand behind a blank or two.
+        let mut at = self.at;
+        while matches!(self.bytes.get(at), Some(b' ' | b'\t')) {
+            at += 1;
+        }
+        self.at = at;
+        let text = plain(&self.bytes[at..]);
+        let end = self.bytes.get(at + text.len()).copied();
+        if text.is_empty() && end == Some(b'\n') && self.depth == 0 {
+            return Ok(None);
+        }
+        if text.is_empty() || end.is_some_and(|byte| kind(byte) != Kind::End) {
+            return self.next_of_any_kind();
+        }
+        let mark = self.mark();
+        self.at += text.len();
+        Ok(Some(Word { text, quoting: Quoting::Bare, mark }))
+    }
+
+    fn next_of_any_kind(&mut self) -> Outcome<Option<Word<'a>>> {
         Ok(if self.skip_to_word()? { Some(self.word(Pairs::No)?) } else { None })
     }
 
@@ -227,7 +269,7 @@ impl<'a> Lexer<'a> {
             _ => 1,
         };
         self.line += 1;
-        self.line_start = self.at;
+        self.line_start = self.at as u32;
     }
 
     fn word(&mut self, pairs: Pairs) -> Outcome<Word<'a>> {
@@ -238,11 +280,9 @@ impl<'a> Lexer<'a> {
         }
         let start = self.at;
         loop {
-            let rest = &self.bytes[self.at..];
-            let plain = rest.iter().position(|byte| KINDS[usize::from(*byte)] != Kind::Word);
-            self.at += plain.unwrap_or(rest.len());
+            self.at += plain(&self.bytes[self.at..]).len();
             let Some(&byte) = self.bytes.get(self.at) else { break };
-            match KINDS[usize::from(byte)] {
+            match kind(byte) {
                 Kind::Word => self.at += 1,
                 Kind::End => {
                     if byte == b'"' && pairs == Pairs::Yes && self.is_after_equals(start) {
@@ -267,9 +307,7 @@ impl<'a> Lexer<'a> {
         self.at += 1;
         let start = self.at;
         loop {
-            let rest = &self.bytes[self.at..];
-            let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f | 0x7f);
-            self.at += rest.iter().position(special).unwrap_or(rest.len());
+            self.at += plain_in_quotes(&self.bytes[self.at..]).len();
             match self.bytes.get(self.at) {
                 Some(b'"') => {
                     self.at += 1;
@@ -278,7 +316,7 @@ impl<'a> Lexer<'a> {
                 None | Some(b'\n' | b'\r') => {
                     return Err(Bad::new(
                         opened,
-                        &self.bytes[opened.at..self.at],
+                        &self.bytes[start - 1..self.at],
                         "this quote is not closed on its line",
                         "add the `\"`",
                     ));

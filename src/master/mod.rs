@@ -8,6 +8,7 @@
 //! from them; the type's layout says which fields its data has; each is read to wire form. The
 //! same layout verifies data in generic form and writes data back as text.
 
+mod address;
 mod check;
 mod encoding;
 mod faults;

@@ -1,7 +1,6 @@
 //! RDATA from text to wire form, by the layout of its type or in the generic form of RFC 3597 §5.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
+use super::address::{ipv4, ipv6};
 use super::encoding::{Base64, Hex, base32hex, time};
 use super::layout::{Field, layout, parse_rtype};
 use super::lexer::{Bad, Lexer, Mark, Outcome, Quoting, Word};
@@ -141,21 +140,22 @@ fn read_generic(lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Outcome<()> {
 
 /// The next word, which must be there and must not be quoted.
 pub(super) fn expect<'a>(lexer: &mut Lexer<'a>, what: &str) -> Outcome<Word<'a>> {
-    let word = expect_string(lexer, what)?;
-    match word.quoting {
-        Quoting::Bare => Ok(word),
-        Quoting::Quoted => {
-            Err(word.bad(format!("{what} must not be quoted"), "take the quotes away"))
-        }
+    let mark = lexer.mark();
+    match lexer.next()? {
+        Some(word) if word.quoting == Quoting::Bare => Ok(word),
+        Some(word) => Err(word.bad(format!("{what} must not be quoted"), "take the quotes away")),
+        None => Err(missing(mark, what)),
     }
 }
 
 /// The next word, which must be there; quoted or not.
 fn expect_string<'a>(lexer: &mut Lexer<'a>, what: &str) -> Outcome<Word<'a>> {
     let mark = lexer.mark();
-    lexer.next()?.ok_or_else(|| {
-        Bad::new(mark, b"", format!("the record ends before {what}"), "add what is missing")
-    })
+    lexer.next()?.ok_or_else(|| missing(mark, what))
+}
+
+fn missing(mark: Mark, what: &str) -> Box<Bad> {
+    Bad::new(mark, b"", format!("the record ends before {what}"), "add what is missing")
 }
 
 /// A number in decimal that fits its type.
@@ -190,17 +190,17 @@ fn read_field(
     match field {
         Field::Ipv4 => {
             let word = expect(lexer, "the IPv4 address")?;
-            let address: Ipv4Addr = parse_text(&word).ok_or_else(|| {
+            let octets = ipv4(word.text).ok_or_else(|| {
                 word.bad("this is not an IPv4 address", "write four numbers, as in 192.0.2.1")
             })?;
-            out.extend_from_slice(&address.octets());
+            out.extend_from_slice(&octets);
         }
         Field::Ipv6 => {
             let word = expect(lexer, "the IPv6 address")?;
-            let address: Ipv6Addr = parse_text(&word).ok_or_else(|| {
+            let octets = ipv6(word.text).ok_or_else(|| {
                 word.bad("this is not an IPv6 address", "write it as in 2001:db8::1")
             })?;
-            out.extend_from_slice(&address.octets());
+            out.extend_from_slice(&octets);
         }
         Field::Name => read_name(&expect(lexer, "a domain name")?, origin, out)?,
         Field::U8 => out.push(number(&expect(lexer, "a number")?)?),
@@ -325,10 +325,6 @@ fn read_field(
         Field::Eui64 => read_eui(&expect(lexer, "the EUI-64")?, 8, out)?,
     }
     Ok(())
-}
-
-fn parse_text<T: std::str::FromStr>(word: &Word<'_>) -> Option<T> {
-    std::str::from_utf8(word.text).ok()?.parse().ok()
 }
 
 /// Appends what a word stands for once its escapes are resolved.

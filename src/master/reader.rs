@@ -150,7 +150,8 @@ struct Source<'a> {
 
 impl Source<'_> {
     fn fault(&self, severity: Severity, bad: &Bad) -> Fault {
-        let line = self.bytes.get(bad.mark.line_start..bad.mark.at).unwrap_or_default();
+        let line = bad.mark.line_start as usize..bad.mark.at as usize;
+        let line = self.bytes.get(line).unwrap_or_default();
         // Bytes that go on a UTF-8 character are not counted.
         let column = line.iter().filter(|byte| **byte & 0xc0 != 0x80).count() + 1;
         Fault {
@@ -376,10 +377,10 @@ impl Job<'_> {
             self.default_ttl = Some(ttl);
         } else if is(b"$ORIGIN") {
             let word = expect(lexer, "the new origin")?;
-            let mut origin = Vec::with_capacity(word.text.len() + 2);
-            read_name(&word, &self.origin, &mut origin)?;
+            self.rdata.clear();
+            read_name(&word, &self.origin, &mut self.rdata)?;
             expect_end(lexer)?;
-            self.origin = origin;
+            std::mem::swap(&mut self.origin, &mut self.rdata);
         } else if is(b"$INCLUDE") {
             self.include(lexer, source)?;
         } else if is(b"$GENERATE") {

@@ -102,8 +102,13 @@ impl Records {
     }
 
     /// The record at a place in the order read.
+    #[inline]
     pub fn get(&self, index: usize) -> RecordRef<'_> {
-        let entry = &self.entries[index];
+        self.record_of(&self.entries[index])
+    }
+
+    #[inline]
+    fn record_of(&self, entry: &Entry) -> RecordRef<'_> {
         RecordRef {
             owner: self.owner_of(entry),
             rtype: entry.rtype,
@@ -116,7 +121,7 @@ impl Records {
 
     /// All records in the order read.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = RecordRef<'_>> {
-        (0..self.entries.len()).map(|index| self.get(index))
+        self.entries.iter().map(|entry| self.record_of(entry))
     }
 
     /// True where there may be no room for another record: the arena counts in 32 bits.

@@ -9,8 +9,10 @@ pub mod name;
 pub mod query;
 pub mod reply;
 pub mod rrtype;
+pub mod sort_key;
 pub mod tsig;
 
 pub use hashed_name::{HashKey, HashedName};
 pub use name::{Name, NameError};
 pub use rrtype::Rtype;
+pub use sort_key::SortKey;

@@ -1,12 +1,11 @@
 //! The names and RRsets of a zone in canonical order (RFC 4034 §6.1), before they have places in a
 //! block.
 
-use std::cmp::Ordering;
 use std::ops::Range;
 
 use super::block::flag;
 use crate::master::Records;
-use crate::wire::{HashKey, HashedName, Rtype, name};
+use crate::wire::{HashKey, HashedName, Rtype, SortKey, name};
 
 /// Scratch memory for the drafts of one zone after another.
 #[derive(Default)]
@@ -22,22 +21,10 @@ pub(super) struct Draft {
     wanted: Vec<u8>,
 }
 
-/// A part of [`Draft::keys`] or [`Draft::names`].
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Span {
-    at: usize,
-    len: usize,
-}
-
-impl Span {
-    fn of(self, bytes: &[u8]) -> &[u8] {
-        &bytes[self.at..self.at + self.len]
-    }
-}
-
 /// A record in canonical order of owners, then by type, then as read.
+#[derive(Clone, Copy)]
 pub(super) struct Sorted {
-    key: Span,
+    key: SortKey,
     rtype: Rtype,
     /// Its place in the records.
     pub(super) record: u32,
@@ -46,8 +33,8 @@ pub(super) struct Sorted {
 /// A name that owns records, or an empty non-terminal.
 #[derive(Clone, Default)]
 pub(super) struct NodeDraft {
-    key: Span,
-    name: Span,
+    key: SortKey,
+    name: Range<usize>,
     labels: usize,
     pub(super) rrsets: Range<usize>,
     pub(super) flags: u16,
@@ -75,7 +62,7 @@ impl Draft {
 
     /// The labels of a node above the apex, in lower case.
     pub(super) fn name(&self, node: usize) -> &[u8] {
-        self.nodes[node].name.of(&self.names)
+        &self.names[self.nodes[node].name.clone()]
     }
 
     /// The node of a name, if it is in the zone.
@@ -85,30 +72,28 @@ impl Draft {
         }
         self.wanted.clear();
         push_key(name::above(wire, apex), &mut self.wanted);
-        self.nodes.binary_search_by(|node| node.key.of(&self.keys).cmp(&self.wanted)).ok()
+        let order = SortKey::orders_to(&self.wanted, &self.keys);
+        self.nodes.binary_search_by(|node| order(node.key)).ok()
     }
 
     fn sort(&mut self, apex: &[u8], records: &Records) {
         self.keys.clear();
         self.records.clear();
-        let mut last: (&[u8], Span) = (&[], Span::default());
+        let mut last: (&[u8], SortKey) = (&[], SortKey::default());
         for (place, record) in (0..).zip(records.iter()) {
             let owner = name::above(record.owner, apex);
             if owner.is_empty() {
-                last = (owner, Span::default());
+                last = (owner, SortKey::default());
             } else if owner != last.0 {
                 let at = self.keys.len();
                 push_key(owner, &mut self.keys);
-                last = (owner, Span { at, len: self.keys.len() - at });
+                last = (owner, SortKey::last_of(&self.keys, at));
             }
             self.records.push(Sorted { key: last.1, rtype: record.rtype, record: place });
         }
         let keys = &self.keys;
         self.records.sort_unstable_by(|a, b| {
-            let by_owner = match a.key == b.key {
-                true => Ordering::Equal,
-                false => a.key.of(keys).cmp(b.key.of(keys)),
-            };
+            let by_owner = a.key.order(b.key, keys);
             by_owner.then(a.rtype.cmp(&b.rtype)).then(a.record.cmp(&b.record))
         });
     }
@@ -120,7 +105,7 @@ impl Draft {
         self.rrsets.clear();
         let mut at = 0;
         while let Some(&Sorted { key, record, .. }) = self.records.get(at) {
-            let same = |sorted: &&Sorted| is_same_key(&self.keys, sorted.key, key);
+            let same = |sorted: &&Sorted| sorted.key.order(key, &self.keys).is_eq();
             let end = at + self.records[at..].iter().take_while(same).count();
             let owner = name::above(records.get(record as usize).owner, apex);
             let node = self.push_node(owner, key, apex, hash_key);
@@ -135,7 +120,7 @@ impl Draft {
     }
 
     /// Adds the node of an owner, below those of the names above it that are missing.
-    fn push_node(&mut self, owner: &[u8], key: Span, apex: &[u8], hash_key: HashKey) -> usize {
+    fn push_node(&mut self, owner: &[u8], key: SortKey, apex: &[u8], hash_key: HashKey) -> usize {
         let rrsets = self.rrsets.len()..self.rrsets.len();
         let new = NodeDraft { rrsets, flags: flag::NO_ADDRESS, ..NodeDraft::default() };
         if self.nodes.is_empty() {
@@ -143,7 +128,7 @@ impl Draft {
             let hash = HashedName::read(apex, hash_key).map_or(0, |apex| apex.full_hash());
             self.nodes.push(NodeDraft { hash, ..new.clone() });
         }
-        let name = Span { at: self.names.len(), len: owner.len() };
+        let name_at = self.names.len();
         self.names.extend(owner.iter().map(u8::to_ascii_lowercase));
         let starts = name::label_starts(owner);
         let owner_key = key.of(&self.keys);
@@ -155,16 +140,17 @@ impl Draft {
         for &start in starts[..starts.len() - self.nodes[parent].labels].iter().rev() {
             let above = &self.nodes[parent];
             // Each label of a key ends in a zero.
-            let below = owner_key[above.key.len..].iter();
-            let len = above.key.len + below.take_while(|byte| **byte != 0).count() + 1;
+            let above_len = above.key.of(&self.keys).len();
+            let below = owner_key[above_len..].iter();
+            let end = key.at() + above_len + below.take_while(|byte| **byte != 0).count() + 1;
             let start = usize::from(start);
-            let label = start..=start + usize::from(owner[start]);
+            let label = name_at + start..=name_at + start + usize::from(owner[start]);
             let node = NodeDraft {
-                key: Span { at: key.at, len },
-                name: Span { at: name.at + start, len: name.len - start },
+                key: SortKey::last_of(&self.keys[..end], key.at()),
+                name: name_at + start..self.names.len(),
                 labels: above.labels + 1,
                 parent,
-                hash: hash_key.hash_below(above.hash, &self.names[name.at..][label]),
+                hash: hash_key.hash_below(above.hash, &self.names[label]),
                 ..new.clone()
             };
             parent = self.nodes.len();
@@ -196,10 +182,6 @@ impl NodeDraft {
             _ => 0,
         };
     }
-}
-
-fn is_same_key(keys: &[u8], a: Span, b: Span) -> bool {
-    a == b || a.of(keys) == b.of(keys)
 }
 
 /// Appends a key whose order by bytes is the canonical order of names: labels from the right, in
