@@ -6,21 +6,19 @@ use std::net::Ipv6Addr;
 /// Four numbers up to 255, without zeros in front.
 pub(super) fn ipv4(text: &[u8]) -> Option<[u8; 4]> {
     let mut octets = [0; 4];
-    let mut rest = text;
-    for (place, octet) in octets.iter_mut().enumerate() {
-        if place > 0 {
-            rest = rest.strip_prefix(b".")?;
+    let (mut place, mut number, mut digits) = (0, 0u16, 0);
+    for &byte in text {
+        match byte {
+            b'0'..=b'9' if digits == 0 || number > 0 => {
+                number = 10 * number + u16::from(byte - b'0');
+                digits += 1;
+                *octets.get_mut(place)? = u8::try_from(number).ok()?;
+            }
+            b'.' if digits > 0 => (place, number, digits) = (place + 1, 0, 0),
+            _ => return None,
         }
-        let digits = rest.iter().take(4).take_while(|byte| byte.is_ascii_digit()).count();
-        let (number, after) = rest.split_at(digits);
-        if !matches!(number, [_] | [b'1'..=b'9', _] | [b'1'..=b'9', _, _]) {
-            return None;
-        }
-        let number = number.iter().fold(0, |sum, digit| 10 * sum + u16::from(digit - b'0'));
-        *octet = u8::try_from(number).ok()?;
-        rest = after;
     }
-    rest.is_empty().then_some(octets)
+    (place == 3 && digits > 0).then_some(octets)
 }
 
 /// Eight groups of up to four hexadecimal digits, `::` in place of one or more that are zero; the

@@ -365,6 +365,9 @@ enum Pairs {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     /// The entries of a text: words joined by `|`, quoted ones in `<>`; faults as `!line:offset`.
@@ -447,5 +450,36 @@ mod tests {
         let word = lexer.next_pair().expect("lexes").expect("is there");
         assert_eq!(word.text, br#"alpn="h2, h3""#);
         assert_eq!(lexer.next_pair().expect("lexes").expect("is there").text, b"port=53");
+    }
+
+    proptest! {
+        #[test]
+        fn plain_words_are_cut_out_as_any_word_is(
+            text in "([a-c=]|[ \\t\\r\\n;()\"\\\\\\x00-\\x7f]|(\"[a-c \\\\]{0,70}\")){0,60}"
+        ) {
+            let mut plain = Lexer::new(text.as_bytes());
+            while !plain.is_at_end() {
+                let mut any = plain;
+                let found = format!("{:?}", plain.next());
+                prop_assert_eq!(&found, &format!("{:?}", any.next_of_any_kind()));
+                if found == "Ok(None)" {
+                    plain.end_line();
+                    any.end_line();
+                } else if found.starts_with("Err") {
+                    plain.skip_entry();
+                    any.skip_entry();
+                }
+                prop_assert_eq!(format!("{plain:?}"), format!("{any:?}"));
+            }
+        }
+
+        #[test]
+        fn quotes_end_where_the_first_special_byte_stands(
+            text in vec(prop_oneof![40 => 0x20..=0xffu8, 1 => any::<u8>()], 0..100)
+        ) {
+            let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f | 0x7f);
+            let len = text.iter().position(special).unwrap_or(text.len());
+            prop_assert_eq!(plain_in_quotes(&text), &text[..len]);
+        }
     }
 }

@@ -155,7 +155,7 @@ impl Builder {
         node: usize,
         rrset: usize,
     ) -> Result<(), BuildError> {
-        let RrsetDraft { rtype, records: ref range } = self.draft.rrsets[rrset];
+        let RrsetDraft { rtype, ttl, records: ref range } = self.draft.rrsets[rrset];
         let range = range.clone();
         let start = self.block.len();
         self.block.resize(start + RRSET_LEN, 0);
@@ -164,9 +164,6 @@ impl Builder {
         self.extras.clear();
         let body = start + RRSET_LEN;
         let record_at = |draft: &Draft, at: usize| records.get(draft.records[at].record as usize);
-        // RFC 2181 §5.2: one TTL for the set; the least, so that nothing lives on too long.
-        let ttls = range.clone().map(|at| record_at(&self.draft, at).ttl);
-        let ttl = ttls.min().unwrap_or(0);
         let mut fixed = [0; RECORD_LEN];
         put(&mut fixed, 0, [0xc0, 0x0c]);
         put(&mut fixed, 2, rtype.0.to_be_bytes());
@@ -219,25 +216,30 @@ impl Builder {
     /// Writes RDATA; names in the types of RFC 1035 are compressed (RFC 3597 §4 forbids it for
     /// any other).
     fn write_rdata(&mut self, apex: &[u8], rtype: Rtype, rdata: &[u8], body: usize, node: usize) {
-        // What stands in front of the names, and how many there are.
-        let (fixed, names) = match rtype {
-            Rtype::NS | Rtype::CNAME | Rtype::PTR => (0, 1),
-            Rtype::SOA => (0, 2),
-            Rtype::MX => (2, 1),
-            Rtype::SRV => (6, 0),
-            Rtype::HTTPS | Rtype::SVCB => (2, 0),
+        // What stands in front of the names, how many there are, and whether they are compressed.
+        let (fixed, names, is_compressed) = match rtype {
+            Rtype::NS | Rtype::CNAME | Rtype::PTR => (0, 1, true),
+            Rtype::SOA => (0, 2, true),
+            Rtype::MX => (2, 1, true),
+            Rtype::SRV => (6, 1, false),
+            Rtype::HTTPS | Rtype::SVCB => (2, 1, false),
             _ => return self.block.extend_from_slice(rdata),
         };
-        if !matches!(rtype, Rtype::CNAME | Rtype::PTR | Rtype::SOA) {
-            let name_at = self.block.len() + fixed - body;
-            self.note_extra(apex, rtype, rdata.get(fixed..), name_at, node);
-        }
-        let (fixed, mut rest) = rdata.split_at(fixed);
+        let Some((fixed, mut rest)) = rdata.split_at_checked(fixed) else {
+            return self.block.extend_from_slice(rdata);
+        };
         self.block.extend_from_slice(fixed);
         for _ in 0..names {
             let Some(len) = name::name_len(rest) else { break };
-            self.write_name(apex, &rest[..len], body);
-            rest = &rest[len..];
+            let (name, after) = rest.split_at(len);
+            if !matches!(rtype, Rtype::CNAME | Rtype::PTR | Rtype::SOA) {
+                self.note_extra(apex, rtype, name, self.block.len() - body, node);
+            }
+            match is_compressed {
+                true => self.write_name(apex, name, body),
+                false => self.block.extend_from_slice(name),
+            }
+            rest = after;
         }
         self.block.extend_from_slice(rest);
     }
@@ -271,26 +273,16 @@ impl Builder {
         self.block.extend_from_slice(&target.to_be_bytes());
     }
 
-    /// Notes that records of the name at the start of `rest` go into the additional section, if the
-    /// zone has any: its addresses, and beside SVCB and HTTPS those of the same type.
-    fn note_extra(
-        &mut self,
-        apex: &[u8],
-        rtype: Rtype,
-        rest: Option<&[u8]>,
-        at: usize,
-        node: usize,
-    ) {
-        let Some(rest) = rest else { return };
-        let Some(len) = name::name_len(rest) else { return };
-        let target = &rest[..len];
+    /// Notes that records of a name go into the additional section, if the zone has any: its
+    /// addresses, and beside SVCB and HTTPS those of the same type. Marks MX targets.
+    fn note_extra(&mut self, apex: &[u8], rtype: Rtype, target: &[u8], at: usize, node: usize) {
         let found = self.draft.find(target, apex);
         if let (Rtype::MX, Some(host)) = (rtype, found) {
             let flags_at = self.draft.nodes[host].at as usize + FLAGS_AT;
             let flags = u16_at(&self.block, flags_at) | flag::MAIL_HOST;
             put(&mut self.block, flags_at, flags.to_le_bytes());
         }
-        let (index, name_at) = match len {
+        let (index, name_at) = match target.len() {
             1 => (Some(node), OWN_OWNER),
             _ => (found, at as u16),
         };

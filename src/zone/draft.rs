@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::block::flag;
-use crate::master::Records;
+use crate::master::{RecordRef, Records};
 use crate::wire::{HashKey, HashedName, Rtype, SortKey, name};
 
 /// Scratch memory for the drafts of one zone after another.
@@ -26,6 +26,7 @@ pub(super) struct Draft {
 pub(super) struct Sorted {
     key: SortKey,
     rtype: Rtype,
+    ttl: u32,
     /// Its place in the records.
     pub(super) record: u32,
 }
@@ -48,6 +49,8 @@ pub(super) struct NodeDraft {
 
 pub(super) struct RrsetDraft {
     pub(super) rtype: Rtype,
+    /// RFC 2181 §5.2: one TTL for the set; the least, so that nothing lives on too long.
+    pub(super) ttl: u32,
     /// Indices into [`Draft::records`].
     pub(super) records: Range<usize>,
 }
@@ -89,7 +92,8 @@ impl Draft {
                 push_key(owner, &mut self.keys);
                 last = (owner, SortKey::last_of(&self.keys, at));
             }
-            self.records.push(Sorted { key: last.1, rtype: record.rtype, record: place });
+            let RecordRef { rtype, ttl, .. } = record;
+            self.records.push(Sorted { key: last.1, rtype, ttl, record: place });
         }
         let keys = &self.keys;
         self.records.sort_unstable_by(|a, b| {
@@ -111,7 +115,8 @@ impl Draft {
             let node = self.push_node(owner, key, apex, hash_key);
             for of_type in self.records[at..end].chunk_by(|a, b| a.rtype == b.rtype) {
                 let rtype = of_type[0].rtype;
-                self.rrsets.push(RrsetDraft { rtype, records: at..at + of_type.len() });
+                let ttl = of_type.iter().map(|sorted| sorted.ttl).min().unwrap_or(0);
+                self.rrsets.push(RrsetDraft { rtype, ttl, records: at..at + of_type.len() });
                 self.nodes[node].note(rtype);
                 at += of_type.len();
             }
