@@ -6,18 +6,24 @@ use std::net::Ipv6Addr;
 /// Four numbers up to 255, without zeros in front.
 pub(super) fn ipv4(text: &[u8]) -> Option<[u8; 4]> {
     let mut octets = [0; 4];
-    let (mut place, mut number, mut digits) = (0, 0u16, 0);
+    let (mut place, mut number, mut digits) = (0, 0u32, 0);
     for &byte in text {
         match byte {
             b'0'..=b'9' if digits == 0 || number > 0 => {
-                number = 10 * number + u16::from(byte - b'0');
+                number = 10 * number + u32::from(byte - b'0');
                 digits += 1;
-                *octets.get_mut(place)? = u8::try_from(number).ok()?;
+                if number > 255 {
+                    return None;
+                }
             }
-            b'.' if digits > 0 => (place, number, digits) = (place + 1, 0, 0),
+            b'.' if digits > 0 && place < 3 => {
+                octets[place] = number as u8;
+                (place, number, digits) = (place + 1, 0, 0);
+            }
             _ => return None,
         }
     }
+    octets[3] = number as u8;
     (place == 3 && digits > 0).then_some(octets)
 }
 
@@ -34,15 +40,15 @@ pub(super) fn ipv6(text: &[u8]) -> Option<[u8; 16]> {
         None => (text, None),
     };
     while !rest.is_empty() {
-        let group = groups.get_mut(count)?;
-        let mut digits = 0;
-        while let Some(digit) = rest.get(digits).and_then(|byte| char::from(*byte).to_digit(16)) {
-            *group = *group << 4 | digit as u16;
+        let (mut group, mut digits) = (0, 0);
+        while let Some(digit) = rest.get(digits).and_then(|byte| hex_digit(*byte)) {
+            group = group << 4 | digit;
             digits += 1;
         }
         if !(1..=4).contains(&digits) {
             return None;
         }
+        *groups.get_mut(count)? = group;
         count += 1;
         rest = match &rest[digits..] {
             [] => &[],
@@ -60,6 +66,15 @@ pub(super) fn ipv6(text: &[u8]) -> Option<[u8; 16]> {
         _ => return None,
     }
     Some(Ipv6Addr::from(groups).octets())
+}
+
+fn hex_digit(byte: u8) -> Option<u16> {
+    match byte {
+        b'0'..=b'9' => Some(u16::from(byte - b'0')),
+        b'a'..=b'f' => Some(u16::from(byte - b'a' + 10)),
+        b'A'..=b'F' => Some(u16::from(byte - b'A' + 10)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

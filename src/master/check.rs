@@ -1,8 +1,6 @@
 //! Whether records make a zone: what BIND's `named-checkzone` refuses is an error here, what it
 //! remarks on a warning.
 
-use arrayvec::ArrayVec;
-
 use super::faults::Faults;
 use super::index::{Entry, Index, push_key};
 use super::records::{RecordRef, Records};
@@ -191,7 +189,10 @@ impl Checker<'_> {
     }
 
     fn check_apex(&mut self) {
-        let (apex, _) = self.index.node(&[]);
+        // The apex comes before all names below.
+        let first = self.index.nodes().next().unwrap_or_default();
+        let is_apex = first.first().is_some_and(|entry| self.index.owner(entry).is_empty());
+        let apex = if is_apex { first } else { &[] };
         for (rtype, remedy) in [
             (Rtype::SOA, "begin the file with `@ SOA ns hostmaster 1 3600 900 604800 300`"),
             (Rtype::NS, "name the zone's servers, as in `@ NS ns1.example.net.`"),
@@ -218,7 +219,7 @@ impl Checker<'_> {
         if target == [0] || !name::suffix_matches(target, self.origin) {
             return;
         }
-        let mut key = ArrayVec::<u8, { name::MAX_NAME_LEN }>::new();
+        let mut key = Vec::with_capacity(target.len());
         push_key(name::above(target, self.origin), &mut key);
         let is_ns = record.rtype == Rtype::NS;
         let is_apex_ns = is_ns && record.owner.len() == self.origin.len();
@@ -370,8 +371,7 @@ const IS_OF_HOST: [bool; 256] = {
 
 fn is_host(wire: &[u8]) -> bool {
     name::labels(wire).all(|label| {
-        !label.starts_with(b"-")
-            && !label.ends_with(b"-")
+        !matches!(label, [b'-', ..] | [.., b'-'])
             && label.iter().all(|byte| IS_OF_HOST[usize::from(*byte)])
     })
 }

@@ -100,6 +100,7 @@ impl Index {
         (&rest[..len], owner.starts_with(key))
     }
 
+    #[inline]
     fn is_of_one_owner(&self, a: &Entry, b: &Entry) -> bool {
         a.owner.order(b.owner, &self.bytes).is_eq()
     }
@@ -108,11 +109,18 @@ impl Index {
 /// Appends the key of a name, given by its labels above the apex: in lower case, each with its
 /// length in front, the apex's child first. A key is the prefix of the keys of all names below, and
 /// that of the apex is empty.
-pub(super) fn push_key(above_apex: &[u8], out: &mut impl Extend<u8>) {
-    for &start in name::label_starts(above_apex).iter().rev() {
-        let label = &above_apex[usize::from(start)..];
-        out.extend(label[..=usize::from(label[0])].iter().map(u8::to_ascii_lowercase));
+pub(super) fn push_key(above_apex: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    // As long as the key will be.
+    out.extend_from_slice(above_apex);
+    let mut end = out.len();
+    for label in name::labels(above_apex) {
+        let at = end - label.len() - 1;
+        out[at] = label.len() as u8;
+        out[at + 1..end].copy_from_slice(label);
+        end = at;
     }
+    out[start..].make_ascii_lowercase();
 }
 
 fn rdata<'a>(bytes: &'a [u8], entry: &Entry) -> &'a [u8] {

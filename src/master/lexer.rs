@@ -112,11 +112,13 @@ const KINDS: [Kind; 256] = {
     kinds
 };
 
+#[inline]
 fn kind(byte: u8) -> Kind {
     KINDS[usize::from(byte)]
 }
 
 /// The bytes of a bare word that `rest` starts with, up to the first that is special.
+#[inline]
 fn plain(rest: &[u8]) -> &[u8] {
     let len = rest.iter().position(|byte| kind(*byte) != Kind::Word);
     &rest[..len.unwrap_or(rest.len())]
@@ -140,6 +142,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The place of the next byte.
+    #[inline]
     pub(super) fn mark(&self) -> Mark {
         Mark { at: self.at as u32, line: self.line, line_start: self.line_start }
     }
@@ -149,36 +152,48 @@ impl<'a> Lexer<'a> {
     }
 
     /// True where the line goes on with a space or a tab.
+    #[inline]
     pub(super) fn is_at_blank(&self) -> bool {
         matches!(self.bytes.get(self.at), Some(b' ' | b'\t'))
     }
 
-    /// The next byte that is no blank, within the line.
-    pub(super) fn peek(&self) -> Option<u8> {
-        self.bytes[self.at..].iter().copied().find(|byte| !matches!(byte, b' ' | b'\t'))
-    }
-
-    /// The next word; `None` at the end of the entry, which is the end of the line unless
-    /// parentheses are open.
-    #[inline(always)]
-    pub(super) fn next(&mut self) -> Outcome<Option<Word<'a>>> {
-        // Nearly all words are bare, without escapes, and stand behind a blank or two.
+    #[inline]
+    fn end_of_blanks(&self) -> usize {
         let mut at = self.at;
         while matches!(self.bytes.get(at), Some(b' ' | b'\t')) {
             at += 1;
         }
-        self.at = at;
+        at
+    }
+
+    /// The next byte that is no blank, within the line.
+    #[inline]
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.end_of_blanks()).copied()
+    }
+
+    /// The next word; `None` at the end of the entry, which is the end of the line unless
+    /// parentheses are open.
+    pub(super) fn next(&mut self) -> Outcome<Option<Word<'a>>> {
+        match self.next_plain() {
+            Some(word) => Ok(Some(word)),
+            None => self.next_of_any_kind(),
+        }
+    }
+
+    /// The next word where it is bare, without escapes, and behind nothing but blanks, as nearly all
+    /// words are. Stays where it is if it finds anything else.
+    #[inline(always)]
+    pub(super) fn next_plain(&mut self) -> Option<Word<'a>> {
+        let at = self.end_of_blanks();
         let text = plain(&self.bytes[at..]);
-        let end = self.bytes.get(at + text.len()).copied();
-        if text.is_empty() && end == Some(b'\n') && self.depth == 0 {
-            return Ok(None);
+        let end = self.bytes.get(at + text.len());
+        if text.is_empty() || end.is_some_and(|byte| kind(*byte) != Kind::End) {
+            return None;
         }
-        if text.is_empty() || end.is_some_and(|byte| kind(byte) != Kind::End) {
-            return self.next_of_any_kind();
-        }
-        let mark = self.mark();
-        self.at += text.len();
-        Ok(Some(Word { text, quoting: Quoting::Bare, mark }))
+        let mark = Mark { at: at as u32, ..self.mark() };
+        self.at = at + text.len();
+        Some(Word { text, quoting: Quoting::Bare, mark })
     }
 
     fn next_of_any_kind(&mut self) -> Outcome<Option<Word<'a>>> {
@@ -192,6 +207,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Goes past the end of a line. To be called where [`Lexer::next`] gave `None`.
+    #[inline]
     pub(super) fn end_line(&mut self) {
         if matches!(self.bytes.get(self.at), Some(b'\n' | b'\r')) {
             self.newline();

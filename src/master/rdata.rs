@@ -140,6 +140,9 @@ fn read_generic(lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Outcome<()> {
 
 /// The next word, which must be there and must not be quoted.
 pub(super) fn expect<'a>(lexer: &mut Lexer<'a>, what: &str) -> Outcome<Word<'a>> {
+    if let Some(word) = lexer.next_plain() {
+        return Ok(word);
+    }
     let mark = lexer.mark();
     match lexer.next()? {
         Some(word) if word.quoting == Quoting::Bare => Ok(word),

@@ -229,7 +229,7 @@ impl Job<'_> {
     fn read_entry(&mut self, lexer: &mut Lexer<'_>, source: &Source<'_>) -> Outcome<()> {
         let takes_last_owner = lexer.is_at_blank();
         let Some(first) = lexer.next()? else { return Ok(()) };
-        if first.quoting == Quoting::Bare && first.text.starts_with(b"$") {
+        if first.quoting == Quoting::Bare && matches!(first.text, [b'$', ..]) {
             if takes_last_owner {
                 return Err(
                     first.bad("a directive starts in the first column", "take the blanks away")
@@ -244,7 +244,7 @@ impl Job<'_> {
                     "begin the line with a name, or with @ for the zone itself",
                 ));
             }
-            return self.read_record(first, first, lexer, source);
+            return self.read_record(&first, first, lexer, source);
         }
         // A name that cannot be read must not leave the lines below it to the name before.
         self.owner_state = Owner::OutOfZone;
@@ -256,7 +256,7 @@ impl Job<'_> {
             self.warn(source, &self.out_of_zone(&first));
         }
         let next = self.expect_head(lexer)?;
-        self.read_record(first, next, lexer, source)
+        self.read_record(&first, next, lexer, source)
     }
 
     fn out_of_zone(&self, owner: &Word<'_>) -> Box<Bad> {
@@ -279,7 +279,7 @@ impl Job<'_> {
     /// Reads a record of the current owner; `word` is the first behind the owner.
     fn read_record(
         &mut self,
-        start: Word<'_>,
+        start: &Word<'_>,
         word: Word<'_>,
         lexer: &mut Lexer<'_>,
         source: &Source<'_>,
@@ -294,7 +294,7 @@ impl Job<'_> {
             )
         })?;
         if self.owner_state == Owner::InZone {
-            self.push(ttl, head.rtype, start.mark.line, source.index, &start)?;
+            self.push(ttl, head.rtype, start.mark.line, source.index, start)?;
         }
         Ok(())
     }
@@ -556,7 +556,7 @@ fn parse_ttl(word: &Word<'_>) -> Outcome<u32> {
 fn is_class(word: &Word<'_>) -> Outcome<bool> {
     let text = word.text;
     let is = |class: &[u8]| text.eq_ignore_ascii_case(class);
-    if is(b"IN") || is(b"CLASS1") {
+    if text == b"IN" || is(b"IN") || is(b"CLASS1") {
         return Ok(true);
     }
     let number = text.split_at_checked(5).is_some_and(|(head, digits)| {

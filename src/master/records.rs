@@ -147,6 +147,7 @@ impl Records {
         });
     }
 
+    #[inline]
     fn owner_of(&self, entry: &Entry) -> &[u8] {
         &self.bytes[entry.owner_at as usize..][..usize::from(entry.owner_len)]
     }

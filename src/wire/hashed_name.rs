@@ -4,7 +4,7 @@
 use arrayvec::ArrayVec;
 
 use super::fixed::get;
-use super::name::{MAX_LABEL_LEN, MAX_NAME_LEN};
+use super::name::{MAX_LABEL_LEN, MAX_NAME_LEN, label_starts};
 
 /// Most labels that a name of 255 bytes can have, the root label not counted.
 const MAX_LABELS: usize = 127;
@@ -34,14 +34,27 @@ impl HashKey {
         HashKey(words)
     }
 
+    /// The hash of a whole name in lower case, as [`HashedName::full_hash`] has it.
+    pub fn hash(self, wire: &[u8]) -> u64 {
+        let mut hash = self.root();
+        for &start in label_starts(wire).iter().rev() {
+            let rest = &wire[usize::from(start)..];
+            hash = self.hash_below(hash, &rest[..=usize::from(rest[0])]);
+        }
+        hash
+    }
+
     /// The hash of a name from that of the name above it and from its first label, in lower case and
     /// with its length in front.
     pub fn hash_below(self, above: u64, label: &[u8]) -> u64 {
-        label.chunks(WORD).fold(above, |hash, chunk| {
-            let mut word = [0; WORD];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.mix(hash, u64::from_le_bytes(word))
-        })
+        let (words, rest) = label.as_chunks::<WORD>();
+        let hash = words.iter().fold(above, |hash, word| self.mix(hash, u64::from_le_bytes(*word)));
+        match rest {
+            [] => hash,
+            _ => {
+                self.mix(hash, rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)))
+            }
+        }
     }
 
     /// The hash of the root name.
@@ -209,6 +222,7 @@ mod tests {
             let name = HashedName::read(&wire, key).expect("a whole name");
             let first = &name.as_wire()[..=labels[0].len()];
             prop_assert_eq!(key.hash_below(name.hash(labels.len() - 1), first), name.full_hash());
+            prop_assert_eq!(key.hash(name.as_wire()), name.full_hash());
         }
     }
 

@@ -123,6 +123,7 @@ pub fn labels(wire: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Where each label of a name starts, leftmost first, the root label not counted.
+#[inline]
 pub fn label_starts(wire: &[u8]) -> ArrayVec<u8, { MAX_NAME_LEN / 2 }> {
     let mut starts = ArrayVec::new();
     let mut at = 0;
@@ -136,8 +137,17 @@ pub fn label_starts(wire: &[u8]) -> ArrayVec<u8, { MAX_NAME_LEN / 2 }> {
 }
 
 /// The labels of a name above an ancestor. Both are whole names.
+#[inline]
 pub fn above<'a>(wire: &'a [u8], ancestor: &[u8]) -> &'a [u8] {
     &wire[..wire.len().saturating_sub(ancestor.len())]
+}
+
+/// Appends bytes in lower case (ASCII letters only, RFC 4343).
+#[inline]
+pub fn push_lowercase(bytes: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(bytes);
+    out[start..].make_ascii_lowercase();
 }
 
 /// Length in bytes of the uncompressed name that `wire` starts with, root label included; `None`
@@ -204,41 +214,52 @@ pub fn parse_into(text: &[u8], origin: Option<&[u8]>, wire: &mut Vec<u8>) -> Res
         wire.push(0);
         return Ok(());
     }
-    let mut len_at = start;
-    wire.push(0);
-    let mut rest = text;
-    let absolute = loop {
-        let plain = rest.iter().position(|byte| matches!(byte, b'.' | b'\\')).unwrap_or(rest.len());
-        wire.extend_from_slice(&rest[..plain]);
-        let len = wire.len() - len_at - 1;
-        if len > MAX_LABEL_LEN {
-            return Err(NameError::LabelTooLong);
+    // No byte of text makes more than one of wire form, and the first length comes in front.
+    wire.resize(start + 1 + text.len(), 0);
+    let labels = &mut wire[start..];
+    let (mut len_at, mut to) = (0, 1);
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        at += 1;
+        match byte {
+            b'.' => {
+                labels[len_at] = label_len(to - len_at - 1)?;
+                len_at = to;
+            }
+            b'\\' => {
+                // What comes first is told first.
+                if to - len_at > MAX_LABEL_LEN + 1 {
+                    return Err(NameError::LabelTooLong);
+                }
+                let (byte, used) = unescape(&text[at - 1..]).ok_or(NameError::BadEscape)?;
+                labels[to] = byte;
+                at += used - 1;
+            }
+            _ => labels[to] = byte,
         }
-        wire[len_at] = len as u8;
-        rest = match &rest[plain..] {
-            [] => break false,
-            escape @ [b'\\', ..] => {
-                let (byte, used) = unescape(escape).ok_or(NameError::BadEscape)?;
-                wire.push(byte);
-                &escape[used..]
-            }
-            _ if len == 0 => return Err(NameError::EmptyLabel),
-            [_] => break true,
-            [_, after @ ..] => {
-                len_at = wire.len();
-                wire.push(0);
-                after
-            }
-        };
-    };
-    match origin {
-        Some(origin) if !absolute => wire.extend_from_slice(origin),
-        _ => wire.push(0),
+        to += 1;
+    }
+    // A final dot leaves a last label without bytes: the root's.
+    let is_absolute = to == len_at + 1;
+    if !is_absolute {
+        labels[len_at] = label_len(to - len_at - 1)?;
+    }
+    wire.truncate(start + to);
+    if !is_absolute {
+        wire.extend_from_slice(origin.unwrap_or(&[0]));
     }
     if wire.len() - start > MAX_NAME_LEN {
         return Err(NameError::NameTooLong);
     }
     Ok(())
+}
+
+fn label_len(len: usize) -> Result<u8, NameError> {
+    match len {
+        0 => Err(NameError::EmptyLabel),
+        1..=MAX_LABEL_LEN => Ok(len as u8),
+        _ => Err(NameError::LabelTooLong),
+    }
 }
 
 /// The byte that an escape at the start of `text` stands for, and the escape's length.
@@ -286,6 +307,17 @@ mod tests {
         assert_eq!("a..b".parse::<Name>(), Err(NameError::EmptyLabel));
         assert_eq!(r"a\256".parse::<Name>(), Err(NameError::BadEscape));
         assert_eq!(r"a\".parse::<Name>(), Err(NameError::BadEscape));
+    }
+
+    #[test]
+    fn what_comes_first_is_told_and_a_long_name_last() {
+        let long = "a.".repeat(1000);
+        assert_eq!(long.parse::<Name>(), Err(NameError::NameTooLong));
+        assert_eq!(format!("{long}.").parse::<Name>(), Err(NameError::EmptyLabel));
+        assert_eq!(format!(r"{long}\256").parse::<Name>(), Err(NameError::BadEscape));
+        let label = "a".repeat(64);
+        assert_eq!(format!("{long}{label}").parse::<Name>(), Err(NameError::LabelTooLong));
+        assert_eq!(format!(r"{label}\256").parse::<Name>(), Err(NameError::LabelTooLong));
     }
 
     #[test]

@@ -56,7 +56,12 @@ impl SortKey {
     #[inline]
     pub fn orders_to<'a>(bytes: &'a [u8], buffer: &'a [u8]) -> impl Fn(SortKey) -> Ordering + 'a {
         let prefix = prefix(bytes);
-        move |key| key.prefix.cmp(&prefix).then_with(|| key.of(buffer).cmp(bytes))
+        move |key| {
+            key.prefix.cmp(&prefix).then_with(|| match key.len.max(bytes.len()) <= PREFIX_LEN {
+                true => key.len.cmp(&bytes.len()),
+                false => key.of(buffer).cmp(bytes),
+            })
+        }
     }
 }
 

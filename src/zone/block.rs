@@ -273,19 +273,23 @@ impl<'z> Node<'z> {
         std::ptr::eq(self.bytes, other.bytes) && self.at == other.at
     }
 
+    #[inline]
     pub(super) fn flags(&self) -> u16 {
         u16_at(self.bytes, self.at + FLAGS_AT)
     }
 
+    #[inline]
     fn rrset_count(&self) -> usize {
         usize::from(self.bytes[self.at + 11])
     }
 
+    #[inline]
     fn rrset_by_index(&self, index: usize) -> (Rtype, usize) {
         let at = self.at + NODE_LEN + NODE_RRSET_LEN * index;
         (Rtype(u16_at(self.bytes, at)), u32_at(self.bytes, at + 2) as usize)
     }
 
+    #[inline]
     fn len(&self) -> usize {
         NODE_LEN + NODE_RRSET_LEN * self.rrset_count() + usize::from(self.bytes[self.at + 10])
     }
@@ -396,6 +400,7 @@ impl<'z> Rrset<'z> {
         })
     }
 
+    #[inline]
     fn records_len(&self) -> usize {
         usize::from(u16_at(self.bytes, self.at))
     }

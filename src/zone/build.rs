@@ -89,7 +89,7 @@ impl Builder {
     ) -> Result<Zone, BuildError> {
         let mut apex = std::mem::take(&mut self.apex);
         apex.clear();
-        apex.extend(origin.as_wire().iter().map(u8::to_ascii_lowercase));
+        name::push_lowercase(origin.as_wire(), &mut apex);
         let built = self.build_at(&apex, records, key, classify);
         self.apex = apex;
         built
@@ -136,12 +136,11 @@ impl Builder {
             let (node, name) = (&self.draft.nodes[index], self.draft.name(index));
             let rrsets = u8::try_from(node.rrsets.len())
                 .map_err(|_| BuildError::TooManyTypes { owner: owner_text(name, apex) })?;
-            let [low, high] = node.flags.to_le_bytes();
-            let fixed = [0, 0, 0, 0, 0, 0, 0, 0, low, high, name.len() as u8, rrsets];
-            const { assert!(FLAGS_AT == 8 && NODE_LEN == 12) };
-            block.extend_from_slice(&fixed);
-            block.resize(at + NODE_LEN + NODE_RRSET_LEN * node.rrsets.len(), 0);
-            block.extend_from_slice(name);
+            let name_at = at + NODE_LEN + NODE_RRSET_LEN * node.rrsets.len();
+            block.resize(name_at + name.len(), 0);
+            put(block, at + FLAGS_AT, node.flags.to_le_bytes());
+            put(block, at + FLAGS_AT + 2, [name.len() as u8, rrsets]);
+            block[name_at..].copy_from_slice(name);
         }
         let end = block.len() as u32;
         put_u32(block, 12, end);
@@ -173,7 +172,7 @@ impl Builder {
         for at in range.clone() {
             let rdata = record_at(&self.draft, at).rdata;
             let mut earlier = (range.start..at).map(|at| record_at(&self.draft, at).rdata);
-            if earlier.any(|earlier| earlier == rdata) {
+            if at > range.start && earlier.any(|earlier| earlier == rdata) {
                 continue;
             }
             count = count.saturating_add(1);
@@ -196,21 +195,33 @@ impl Builder {
         for (place, value) in counts.into_iter().enumerate() {
             put(&mut self.block, start + 2 * place, value.to_le_bytes());
         }
-        for patch in &self.patches {
-            self.block.extend_from_slice(&patch.to_le_bytes());
-        }
-        for (name_at, flags, target) in &self.extras {
-            self.block.extend_from_slice(&name_at.to_le_bytes());
-            self.block.extend_from_slice(&flags.to_le_bytes());
-            self.block.extend_from_slice(&target.to_le_bytes());
-            const { assert!(EXTRA_LEN == 8) };
-        }
+        self.write_lists();
         let node = &self.draft.nodes[node];
         let index = rrset - node.rrsets.start;
         let at = node.at as usize + NODE_LEN + NODE_RRSET_LEN * index;
         put(&mut self.block, at, rtype.0.to_le_bytes());
         put_u32(&mut self.block, at + 2, start as u32);
         Ok(())
+    }
+
+    /// Writes the patches and the extras of an RRset; most have none.
+    fn write_lists(&mut self) {
+        let mut at = self.block.len();
+        if self.patches.is_empty() && self.extras.is_empty() {
+            return;
+        }
+        let extras_at = at + 2 * self.patches.len();
+        self.block.resize(extras_at + EXTRA_LEN * self.extras.len(), 0);
+        for patch in &self.patches {
+            put(&mut self.block, at, patch.to_le_bytes());
+            at += 2;
+        }
+        for (name_at, flags, target) in &self.extras {
+            put(&mut self.block, at, name_at.to_le_bytes());
+            put(&mut self.block, at + 2, flags.to_le_bytes());
+            put(&mut self.block, at + 4, target.to_le_bytes());
+            at += EXTRA_LEN;
+        }
     }
 
     /// Writes RDATA; names in the types of RFC 1035 are compressed (RFC 3597 §4 forbids it for
@@ -270,7 +281,9 @@ impl Builder {
     fn write_pointer(&mut self, target: u16, body: usize) {
         // Places beyond 64 KiB belong to an RRset that is refused as too large.
         self.patches.push((self.block.len() - body) as u16);
-        self.block.extend_from_slice(&target.to_be_bytes());
+        let [high, low] = target.to_be_bytes();
+        self.block.push(high);
+        self.block.push(low);
     }
 
     /// Notes that records of a name go into the additional section, if the zone has any: its

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::block::flag;
 use crate::master::{RecordRef, Records};
-use crate::wire::{HashKey, HashedName, Rtype, SortKey, name};
+use crate::wire::{HashKey, Rtype, SortKey, name};
 
 /// Scratch memory for the drafts of one zone after another.
 #[derive(Default)]
@@ -64,6 +64,7 @@ impl Draft {
     }
 
     /// The labels of a node above the apex, in lower case.
+    #[inline]
     pub(super) fn name(&self, node: usize) -> &[u8] {
         &self.names[self.nodes[node].name.clone()]
     }
@@ -129,12 +130,10 @@ impl Draft {
         let rrsets = self.rrsets.len()..self.rrsets.len();
         let new = NodeDraft { rrsets, flags: flag::NO_ADDRESS, ..NodeDraft::default() };
         if self.nodes.is_empty() {
-            // The apex is a whole name.
-            let hash = HashedName::read(apex, hash_key).map_or(0, |apex| apex.full_hash());
-            self.nodes.push(NodeDraft { hash, ..new.clone() });
+            self.nodes.push(NodeDraft { hash: hash_key.hash(apex), ..new.clone() });
         }
         let name_at = self.names.len();
-        self.names.extend(owner.iter().map(u8::to_ascii_lowercase));
+        name::push_lowercase(owner, &mut self.names);
         let starts = name::label_starts(owner);
         let owner_key = key.of(&self.keys);
         // The nearest name above is the last node, or one above that.
