@@ -177,6 +177,7 @@ impl<'a> Lexer<'a> {
     pub(super) fn next(&mut self) -> Outcome<Option<Word<'a>>> {
         match self.next_plain() {
             Some(word) => Ok(Some(word)),
+            None if self.depth == 0 && self.bytes.get(self.at) == Some(&b'\n') => Ok(None),
             None => self.next_of_any_kind(),
         }
     }

@@ -191,10 +191,10 @@ impl Builder {
             let owner = owner_text(self.draft.name(node), apex);
             return Err(BuildError::RrsetTooLarge { owner, rtype, len });
         }
-        let counts = [len as u16, count, self.patches.len() as u16, self.extras.len() as u16];
-        for (place, value) in counts.into_iter().enumerate() {
-            put(&mut self.block, start + 2 * place, value.to_le_bytes());
-        }
+        put(&mut self.block, start, (len as u16).to_le_bytes());
+        put(&mut self.block, start + 2, count.to_le_bytes());
+        put(&mut self.block, start + 4, (self.patches.len() as u16).to_le_bytes());
+        put(&mut self.block, start + 6, (self.extras.len() as u16).to_le_bytes());
         self.write_lists();
         let node = &self.draft.nodes[node];
         let index = rrset - node.rrsets.start;
