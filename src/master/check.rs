@@ -2,7 +2,7 @@
 //! remarks on a warning.
 
 use super::faults::Faults;
-use super::index::{Entry, Index, push_key};
+use super::index::{Entry, Index, write_key};
 use super::records::{RecordRef, Records};
 use super::text::record_to_text;
 use crate::fault::{Fault, Severity};
@@ -219,12 +219,14 @@ impl Checker<'_> {
         if target == [0] || !name::suffix_matches(target, self.origin) {
             return;
         }
-        let mut key = Vec::with_capacity(target.len());
-        push_key(name::above(target, self.origin), &mut key);
+        let above_apex = name::above(target, self.origin);
+        let mut room = [0; name::MAX_NAME_LEN];
+        let Some(key) = room.get_mut(..above_apex.len()) else { return };
+        write_key(above_apex, key);
         let is_ns = record.rtype == Rtype::NS;
         let is_apex_ns = is_ns && record.owner.len() == self.origin.len();
         let is_glue = is_ns && !is_apex_ns && name::suffix_matches(target, record.owner);
-        let found = if is_glue { self.find_glue(&key) } else { self.find(&key) };
+        let found = if is_glue { self.find_glue(key) } else { self.find(key) };
         let target = || name::to_text(target);
         let (problem, remedy) = match found {
             Found::Address | Found::Delegated => return,

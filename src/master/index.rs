@@ -36,7 +36,9 @@ impl Index {
                 last_owner = (record.owner, SortKey::default());
             } else if last_owner.0 != record.owner {
                 let at = self.bytes.len();
-                push_key(name::above(record.owner, apex), &mut self.bytes);
+                let above_apex = name::above(record.owner, apex);
+                self.bytes.extend_from_slice(above_apex);
+                write_key(above_apex, &mut self.bytes[at..]);
                 last_owner = (record.owner, SortKey::last_of(&self.bytes, at));
             }
             let rdata_at = self.bytes.len();
@@ -106,21 +108,18 @@ impl Index {
     }
 }
 
-/// Appends the key of a name, given by its labels above the apex: in lower case, each with its
-/// length in front, the apex's child first. A key is the prefix of the keys of all names below, and
-/// that of the apex is empty.
-pub(super) fn push_key(above_apex: &[u8], out: &mut Vec<u8>) {
-    let start = out.len();
-    // As long as the key will be.
-    out.extend_from_slice(above_apex);
-    let mut end = out.len();
+/// Writes the key of a name, given by its labels above the apex, over as many bytes: in lower case,
+/// each with its length in front, the apex's child first. A key is the prefix of the keys of all
+/// names below, and that of the apex is empty.
+pub(super) fn write_key(above_apex: &[u8], key: &mut [u8]) {
+    let mut end = key.len();
     for label in name::labels(above_apex) {
         let at = end - label.len() - 1;
-        out[at] = label.len() as u8;
-        out[at + 1..end].copy_from_slice(label);
+        key[at] = label.len() as u8;
+        key[at + 1..end].copy_from_slice(label);
         end = at;
     }
-    out[start..].make_ascii_lowercase();
+    key.make_ascii_lowercase();
 }
 
 fn rdata<'a>(bytes: &'a [u8], entry: &Entry) -> &'a [u8] {

@@ -246,6 +246,11 @@ impl Job<'_> {
             }
             return self.read_record(&first, first, lexer, source);
         }
+        // As on the line before, mostly: the zone's own records stand together.
+        if self.owner_state == Owner::InZone && first.text == b"@" && self.owner == self.origin {
+            let next = self.expect_head(lexer)?;
+            return self.read_record(&first, next, lexer, source);
+        }
         // A name that cannot be read must not leave the lines below it to the name before.
         self.owner_state = Owner::OutOfZone;
         self.owner.clear();

@@ -34,6 +34,7 @@ pub(super) fn fields<'a>(
 }
 
 /// What the fields of one record must agree on. The fields by themselves are valid.
+#[inline]
 pub(super) fn verify_meaning(rtype: Rtype, rdata: &[u8]) -> Result<(), String> {
     match rtype {
         Rtype::DS | Rtype::CDS => {

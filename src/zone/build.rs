@@ -157,26 +157,29 @@ impl Builder {
         let RrsetDraft { rtype, ttl, records: ref range } = self.draft.rrsets[rrset];
         let range = range.clone();
         let start = self.block.len();
-        self.block.resize(start + RRSET_LEN, 0);
         self.names.clear();
         self.patches.clear();
         self.extras.clear();
         let body = start + RRSET_LEN;
         let record_at = |draft: &Draft, at: usize| records.get(draft.records[at].record as usize);
-        let mut fixed = [0; RECORD_LEN];
-        put(&mut fixed, 0, [0xc0, 0x0c]);
-        put(&mut fixed, 2, rtype.0.to_be_bytes());
-        put(&mut fixed, 4, [0, 1]);
-        put(&mut fixed, TTL_AT, ttl.to_be_bytes());
+        // The head of the RRset, and of its first record.
+        let mut head = [0; RRSET_LEN + RECORD_LEN];
+        put(&mut head, RRSET_LEN, [0xc0, 0x0c]);
+        put(&mut head, RRSET_LEN + 2, rtype.0.to_be_bytes());
+        put(&mut head, RRSET_LEN + 4, [0, 1]);
+        put(&mut head, RRSET_LEN + TTL_AT, ttl.to_be_bytes());
+        self.block.extend_from_slice(&head);
         let mut count = 0u16;
         for at in range.clone() {
             let rdata = record_at(&self.draft, at).rdata;
-            let mut earlier = (range.start..at).map(|at| record_at(&self.draft, at).rdata);
-            if at > range.start && earlier.any(|earlier| earlier == rdata) {
-                continue;
+            if at > range.start {
+                let mut earlier = (range.start..at).map(|at| record_at(&self.draft, at).rdata);
+                if earlier.any(|earlier| earlier == rdata) {
+                    continue;
+                }
+                self.block.extend_from_slice(&head[RRSET_LEN..]);
             }
             count = count.saturating_add(1);
-            self.block.extend_from_slice(&fixed);
             let rdata_at = self.block.len();
             self.write_rdata(apex, rtype, rdata, body, node);
             let len = (self.block.len() - rdata_at) as u16;
