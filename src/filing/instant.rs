@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::{self, TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::blanks;
 use super::facts::Instant;
 
 /// Why a text is not an instant.
@@ -42,7 +43,7 @@ impl Instant {
     /// Reads RFC 3339 with offset or `Z`; a fraction of a second is cut off, a blank may stand
     /// for the `T`.
     pub fn parse(text: &str) -> Result<Instant, InstantFault> {
-        let text = text.trim();
+        let text = blanks::trim(text);
         if let Some(seconds) = parse_plain(text.as_bytes()) {
             return Ok(Instant(seconds));
         }
@@ -98,17 +99,18 @@ impl<'de> Deserialize<'de> for Instant {
 /// The one form that files are full of, `2026-01-31T09:30:00+08:00` (or `Z`), read at a fifth of
 /// the cost; `None` for any other form and for whatever is wrong.
 fn parse_plain(text: &[u8]) -> Option<i64> {
-    let (date_time, offset) = text.split_at_checked(19)?;
-    let two = |at: usize| match date_time.get(at..at + 2)? {
-        [a @ b'0'..=b'9', b @ b'0'..=b'9'] => Some(i64::from(a - b'0') * 10 + i64::from(b - b'0')),
-        _ => None,
-    };
-    let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
-    if separators.iter().any(|(at, separator)| date_time[*at] != *separator) {
+    let (date_time, offset) = text.split_first_chunk()?;
+    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2] =
+        date_time
+    else {
         return None;
-    }
-    let (year, month, day) = (two(0)? * 100 + two(2)?, two(5)?, two(8)?);
-    let (hour, minute, second) = (two(11)?, two(14)?, two(17)?);
+    };
+    let two = |a: u8, b: u8| {
+        let are_digits = a.is_ascii_digit() && b.is_ascii_digit();
+        are_digits.then(|| i64::from(a - b'0') * 10 + i64::from(b - b'0'))
+    };
+    let (year, month, day) = (two(y1, y2)? * 100 + two(y3, y4)?, two(m1, m2)?, two(d1, d2)?);
+    let (hour, minute, second) = (two(h1, h2)?, two(n1, n2)?, two(s1, s2)?);
     let offset = match offset {
         b"Z" => 0,
         b"+08:00" => 8 * 3_600,

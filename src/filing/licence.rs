@@ -16,6 +16,7 @@ use std::fmt;
 
 use unicode_normalization::UnicodeNormalization;
 
+use super::blanks;
 use super::facts::Kind;
 use super::hash::PartsHasher;
 use super::province::Province;
@@ -107,7 +108,13 @@ impl Licence {
         let first = text.chars().next()?;
         let province = Province::from_abbreviation(first)?;
         let (form, rest) = form(&text[first.len_utf8()..])?;
-        let digit_count = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let mut value = 0u64;
+        let mut digit_count = 0;
+        for digit in rest.bytes().take_while(u8::is_ascii_digit) {
+            // What has more digits than any number of a known form is refused below.
+            value = value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+            digit_count += 1;
+        }
         let permitted = match form {
             Form::Filing | Form::Permit => 5..=10,
             Form::Telecom(_) => 8..=10,
@@ -115,8 +122,8 @@ impl Licence {
         if !permitted.contains(&digit_count) {
             return None;
         }
-        let (digits, rest) = rest.split_at(digit_count);
-        let serial = Serial { value: digits.parse().ok()?, digits: digit_count as u8 };
+        let serial = Serial { value, digits: digit_count as u8 };
+        let rest = &rest[digit_count..];
         let rest = rest.strip_prefix('号').unwrap_or(rest);
         let site = match rest.strip_prefix('-') {
             Some(ordinal) => Some(site_ordinal(ordinal)?),
@@ -221,11 +228,23 @@ pub enum Number<'a> {
 impl<'a> Number<'a> {
     /// Reads a number; `None` for nothing but blanks.
     pub fn read(text: &'a str) -> Option<Number<'a>> {
-        let text = text.trim();
+        let text = blanks::trim(text);
         if text.is_empty() {
             return None;
         }
         Some(Licence::parse(text).map_or(Number::Unknown(text), Number::Known))
+    }
+
+    /// Reads the number of a subject and that of a site. Where the site's is the subject's with an
+    /// ordinal, which is the rule, the subject's is not read twice.
+    pub fn read_both(subject: &'a str, site: &'a str) -> (Option<Number<'a>>, Option<Number<'a>>) {
+        let (subject, site) = (blanks::trim(subject), blanks::trim(site));
+        let number = Number::read(subject);
+        let licence = number.as_ref().and_then(Number::known).filter(|known| known.site.is_none());
+        let ordinal = || site_ordinal(site.strip_prefix(subject)?.strip_prefix('-')?);
+        let of_subject = licence
+            .and_then(|licence| Some(Number::Known(Licence { site: Some(ordinal()?), ..licence })));
+        (number, of_subject.or_else(|| Number::read(site)))
     }
 
     /// The number where its form is known.
@@ -324,6 +343,20 @@ mod tests {
         for (letter, kind) in [("A", Kind::App), ("X", Kind::MiniProgram), ("K", Kind::QuickApp)] {
             let site = parse(&format!("沪ICP备2025152989号-1{letter}")).site;
             assert_eq!(site.map(|site| site.kind), Some(kind));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_number_is_read_beside_another_as_it_is_alone(
+            subject in "( ?京|川)?(ICP备|icp备|B2-)[0-9]{7,9}( 号|号)?(-1)? ?",
+            rest in "[-—]?( |号)?[0-9]{0,6}[AXKB]? ?",
+            other in "京ICP备12345678号-1|x| ",
+            is_other in proptest::bool::weighted(0.1),
+        ) {
+            let site = if is_other { other } else { format!("{}{rest}", subject.trim_end()) };
+            let both = Number::read_both(&subject, &site);
+            proptest::prop_assert_eq!(both, (Number::read(&subject), Number::read(&site)));
         }
     }
 

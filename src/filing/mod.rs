@@ -14,6 +14,7 @@
 //! | [`site_domain`] | domains of filings |
 //! | [`instant`] | times |
 
+mod blanks;
 pub mod decide;
 pub mod facts;
 mod hash;

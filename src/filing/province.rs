@@ -58,7 +58,7 @@ impl Province {
 
     /// The province that a character in a filing number stands for, aliases included.
     pub fn from_abbreviation(abbreviation: char) -> Option<Province> {
-        Province::find(|(characters, _, _)| characters.contains(abbreviation))
+        Province::find(|(characters, _, _)| characters.chars().any(|one| one == abbreviation))
     }
 
     /// Reads an abbreviation, an alias, or the name in Chinese (with or without 省, 市, 自治区)

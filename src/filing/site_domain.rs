@@ -13,7 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use psl::{Psl, Type};
 
-use super::hash;
+use super::{blanks, hash};
 
 /// A name has at most 127 labels (RFC 1035 §2.3.4).
 const MAX_LABELS: usize = 127;
@@ -30,11 +30,12 @@ impl<'a> SiteDomain<'a> {
     pub fn of_text(name: &'a str) -> Option<SiteDomain<'a>> {
         let suffix = icann_suffix_len(name.as_bytes().rsplit(|byte| *byte == b'.'));
         let before = name.len().checked_sub(suffix + 1).filter(|_| suffix > 0)?;
-        let label = name.get(..before)?.rsplit('.').next()?;
-        if label.is_empty() {
+        let dot = name.as_bytes().get(..before)?.iter().rposition(|byte| *byte == b'.');
+        let start = dot.map_or(0, |dot| dot + 1);
+        if start == before {
             return None;
         }
-        name.get(before - label.len()..).map(SiteDomain)
+        name.get(start..).map(SiteDomain)
     }
 
     /// The text.
@@ -213,11 +214,78 @@ impl DomainFault {
     }
 }
 
-/// Brings the domain of a record into the form that everything else compares: without blanks
-/// around it and without final dot, in lower case, Unicode labels as A-labels (UTS 46, the
-/// ideographic full stop counts as a dot). The result has a site domain.
+/// The domain of a record as everything else compares it: without blanks around it and without final
+/// dot, in lower case, Unicode labels as A-labels (UTS 46, the ideographic full stop counts as a dot).
+/// It has a site domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NormalDomain<'a> {
+    name: Cow<'a, str>,
+    /// Where its site domain begins: that is looked for once.
+    site: usize,
+}
+
+impl<'a> NormalDomain<'a> {
+    /// Reads the domain of a record.
+    pub fn read(text: &'a str) -> Result<NormalDomain<'a>, DomainFault> {
+        let name = normal_name(text)?;
+        let site = SiteDomain::of_text(&name).ok_or(DomainFault::PublicSuffix)?;
+        let site = name.len() - site.as_str().len();
+        Ok(NormalDomain { name, site })
+    }
+
+    /// The site domain at or above it.
+    pub fn site_domain(&self) -> SiteDomain<'_> {
+        SiteDomain(&self.name[self.site..])
+    }
+
+    /// As text.
+    pub fn into_name(self) -> Cow<'a, str> {
+        self.name
+    }
+}
+
+impl std::ops::Deref for NormalDomain<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.name
+    }
+}
+
+/// As [`NormalDomain`] has it.
 pub fn normalise(text: &str) -> Result<Cow<'_, str>, DomainFault> {
-    let text = text.trim();
+    NormalDomain::read(text).map(NormalDomain::into_name)
+}
+
+fn normal_name(text: &str) -> Result<Cow<'_, str>, DomainFault> {
+    let text = blanks::trim(text);
+    if is_plain(text.as_bytes()) {
+        return Ok(Cow::Borrowed(text));
+    }
+    normal_name_of_any(text)
+}
+
+/// Whether it is written as most are, so that there is nothing to change, and nothing amiss with its
+/// form: lower-case letters and digits, between them single dots and hyphens (two may be those of an
+/// A-label), no longer in all than a label may be, and no digit at the end, where an address has one.
+fn is_plain(text: &[u8]) -> bool {
+    let mut was_between = true;
+    for &byte in text {
+        let is_between = matches!(byte, b'.' | b'-');
+        let fits = if is_between {
+            !was_between
+        } else {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit()
+        };
+        if !fits {
+            return false;
+        }
+        was_between = is_between;
+    }
+    text.len() <= MAX_LABEL_LEN && text.last().is_some_and(u8::is_ascii_lowercase)
+}
+
+fn normal_name_of_any(text: &str) -> Result<Cow<'_, str>, DomainFault> {
     if text.is_empty() {
         return Err(DomainFault::Empty);
     }
@@ -232,9 +300,6 @@ pub fn normalise(text: &str) -> Result<Cow<'_, str>, DomainFault> {
     }
     let name = to_a_labels(text)?;
     check_form(&name)?;
-    if SiteDomain::of_text(&name).is_none() {
-        return Err(DomainFault::PublicSuffix);
-    }
     Ok(name)
 }
 
@@ -395,6 +460,24 @@ mod tests {
             Some(SiteDomainInWire { offset: 4, labels: 2 })
         );
         hash_wire(&[63u8; 300]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_plain_is_normal(
+            name in "[a-c1.-]{0,12}|([a-z0-9]{1,3}[.-]){0,90}[a-z]{0,2}|[a-z-]{60,66}\\.[a-z]{2}|[0-9.]{7,11}",
+        ) {
+            if is_plain(name.as_bytes()) {
+                proptest::prop_assert_eq!(normal_name_of_any(&name), Ok(Cow::Borrowed(&*name)));
+            }
+        }
+    }
+
+    #[test]
+    fn machines_write_plain_domains() {
+        for name in ["example.com", "a.b-c.com.cn", "1.example", "123.cn"] {
+            assert!(is_plain(name.as_bytes()), "{name}");
+        }
     }
 
     #[test]

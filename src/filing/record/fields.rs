@@ -1,6 +1,5 @@
 //! The fields of a filing record as a file writes them: their names, and one text for each.
 
-use std::borrow::Cow;
 use std::fmt;
 
 macro_rules! fields {
@@ -92,18 +91,18 @@ impl fmt::Display for Field {
 /// One text for each field; a field that was not set is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields<'a> {
-    texts: [Cow<'a, str>; Field::ALL.len()],
+    texts: [&'a str; Field::ALL.len()],
 }
 
 impl<'a> Fields<'a> {
     /// The field's text as it was set.
     pub fn get(&self, field: Field) -> &str {
-        &self.texts[field as usize]
+        self.texts[field as usize]
     }
 
     /// Sets the field's text.
-    pub fn set(&mut self, field: Field, text: impl Into<Cow<'a, str>>) {
-        self.texts[field as usize] = text.into();
+    pub fn set(&mut self, field: Field, text: &'a str) {
+        self.texts[field as usize] = text;
     }
 }
 

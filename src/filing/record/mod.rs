@@ -8,8 +8,7 @@ mod fields;
 mod read;
 mod words_of_fields;
 
-use std::borrow::Cow;
-
+use super::blanks;
 use super::facts::{
     Access, Application, ApplicationKind, ApplicationStatus, Facts, Instant, Kind, ProviderIs,
     Role, SiteKind, Standing,
@@ -17,7 +16,7 @@ use super::facts::{
 use super::hash::PartsHasher;
 use super::licence::Number;
 use super::province::Province;
-use super::site_domain::SiteDomain;
+use super::site_domain::{NormalDomain, SiteDomain};
 use crate::fault::Severity;
 
 pub use fields::{Field, Fields};
@@ -26,8 +25,8 @@ pub use fields::{Field, Fields};
 /// borrowed from the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilingRecord<'a> {
-    /// Lower-case A-labels without final dot.
-    pub domain: Cow<'a, str>,
+    /// Whose filing it is.
+    pub domain: NormalDomain<'a>,
     /// 主体备案号.
     pub subject_number: Option<Number<'a>>,
     /// 服务备案号.
@@ -58,8 +57,8 @@ pub struct FilingRecord<'a> {
     pub synced_at: Option<Instant>,
     /// The application in progress.
     pub application: Option<Application>,
-    /// Where a change of domain leads; as `domain`.
-    pub new_domain: Option<Cow<'a, str>>,
+    /// Where a change of domain leads.
+    pub new_domain: Option<NormalDomain<'a>>,
     /// 是否限制接入 = 是.
     pub restricted: bool,
     /// On the authority's blacklist.
@@ -120,6 +119,7 @@ pub struct FieldFault {
 impl<'a> FilingRecord<'a> {
     /// Reads a record. There is none where a fault makes it useless; the one error that keeps
     /// the record is a forum of an individual, since its reason is to be seen (row 18).
+    #[inline]
     pub fn from_fields(fields: &'a Fields<'_>) -> (Option<FilingRecord<'a>>, Vec<FieldFault>) {
         read::read(fields)
     }
@@ -151,9 +151,10 @@ impl<'a> FilingRecord<'a> {
     /// Whose the record is, if `ours` is the name of this provider (`filings.provider`); letter
     /// case of ASCII does not count.
     pub fn provider_is(&self, ours: &str) -> ProviderIs {
+        let ours = blanks::trim(ours);
         if self.provider.is_empty() {
             ProviderIs::Unknown
-        } else if self.provider.eq_ignore_ascii_case(ours.trim()) {
+        } else if self.provider == ours || self.provider.eq_ignore_ascii_case(ours) {
             ProviderIs::Ours
         } else {
             ProviderIs::Other
@@ -171,8 +172,7 @@ impl<'a> FilingRecord<'a> {
 
     /// The site domain at or above [`FilingRecord::domain`].
     pub fn site_domain(&self) -> SiteDomain<'_> {
-        // Reading refuses a domain that has none.
-        SiteDomain::of_text(&self.domain).expect("the domain of a record has a site domain")
+        self.domain.site_domain()
     }
 
     /// The subject, as in [`Facts::subject`], whose sites this record cancels all together: a
@@ -196,34 +196,36 @@ impl<'a> FilingRecord<'a> {
     pub fn warnings_at(&self, now: Instant) -> Vec<FieldFault> {
         const A_DAY: i64 = 86_400;
         let application_at = self.application.and_then(|application| application.at);
-        [
+        let latest = now.0.saturating_add(A_DAY);
+        let mut warnings = Vec::new();
+        for (field, instant) in [
             (Field::ApprovedAt, self.approved_at),
             (Field::HeldSince, self.held_since),
             (Field::SyncedAt, self.synced_at),
             (Field::ApplicationAt, application_at),
-        ]
-        .into_iter()
-        .filter_map(|(field, instant)| {
-            let instant = instant.filter(|instant| instant.0 > now.0.saturating_add(A_DAY))?;
-            Some(FieldFault {
-                field,
-                text: instant.to_string(),
-                problem: "this is more than a day ahead".into(),
-                remedy: "it takes effect when the time comes; mend it if that is not meant".into(),
-                severity: Severity::Warning,
-            })
-        })
-        .collect()
+        ] {
+            if let Some(instant) = instant.filter(|instant| instant.0 > latest) {
+                warnings.push(FieldFault {
+                    field,
+                    text: instant.to_string(),
+                    problem: "this is more than a day ahead".into(),
+                    remedy: "it takes effect when the time comes; mend it if that is not meant"
+                        .into(),
+                    severity: Severity::Warning,
+                });
+            }
+        }
+        warnings
     }
 
     /// Hash of (domain, subject number or subject, kind, provider), and of the role.
     fn key(&self, role: Role) -> u64 {
         let domain = match role {
-            Role::Domain => self.domain.as_ref(),
+            Role::Domain => &self.domain,
             Role::NewDomain => self.new_domain.as_deref().unwrap_or_default(),
         };
         let mut hasher = PartsHasher::new();
-        hasher.number(role as u64).text(domain);
+        hasher.number(role as u64).lower_text(domain);
         self.hash_subject(&mut hasher);
         hasher.number(self.kind as u64).text(self.provider);
         hasher.finish()

@@ -1,22 +1,22 @@
 //! Reading and validating the fields of one record (what is an error, what a warning).
 
-use std::borrow::Cow;
-
 use super::words_of_fields as words;
 use super::words_of_fields::Words;
 use super::{Field, FieldFault, Fields, FilingRecord, Nature};
 use crate::fault::Severity;
+use crate::filing::blanks;
 use crate::filing::facts::{
     Access, Application, ApplicationKind, ApplicationStatus, Instant, Kind, SiteKind, Standing,
 };
 use crate::filing::licence::Number;
 use crate::filing::province::Province;
-use crate::filing::site_domain;
+use crate::filing::site_domain::NormalDomain;
 
+#[inline]
 pub(super) fn read<'a>(fields: &'a Fields<'_>) -> (Option<FilingRecord<'a>>, Vec<FieldFault>) {
     let mut reader = Reader { fields, faults: Vec::new(), refused: false };
     let record = reader.record();
-    (record.filter(|_| !reader.refused), reader.faults)
+    (if reader.refused { None } else { record }, reader.faults)
 }
 
 struct Reader<'a, 'f> {
@@ -29,10 +29,11 @@ impl<'a> Reader<'a, '_> {
     /// Reads all fields even where one is faulty, so that one look shows all faults.
     fn record(&mut self) -> Option<FilingRecord<'a>> {
         let domain = self.domain(Field::Domain);
+        let is_of_a_domain = domain.is_some();
         let (subject_number, site_number) = self.numbers();
         let provider = self.text(Field::Provider);
         let record = FilingRecord {
-            domain: domain.clone().unwrap_or_default(),
+            domain: domain.unwrap_or_default(),
             province: self.province(subject_number.as_ref().or(site_number.as_ref())),
             kind: self.kind(site_number.as_ref()),
             site: self.word(Field::Site, words::SITES).unwrap_or(SiteKind::Web),
@@ -54,13 +55,15 @@ impl<'a> Reader<'a, '_> {
             remark: self.text(Field::Remark),
             updated_at: self.instant(Field::UpdatedAt),
         };
-        domain?;
+        if !is_of_a_domain {
+            return None;
+        }
         self.check_together(&record);
         Some(record)
     }
 
     fn text(&self, field: Field) -> &'a str {
-        self.fields.get(field).trim()
+        blanks::trim(self.fields.get(field))
     }
 
     fn fault(
@@ -84,8 +87,8 @@ impl<'a> Reader<'a, '_> {
         self.fault(Severity::Warning, field, problem, remedy);
     }
 
-    fn domain(&mut self, field: Field) -> Option<Cow<'a, str>> {
-        match site_domain::normalise(self.fields.get(field)) {
+    fn domain(&mut self, field: Field) -> Option<NormalDomain<'a>> {
+        match NormalDomain::read(self.fields.get(field)) {
             Ok(domain) => Some(domain),
             Err(fault) => {
                 self.error(field, fault.to_string(), fault.remedy());
@@ -138,8 +141,10 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn numbers(&mut self) -> (Option<Number<'a>>, Option<Number<'a>>) {
-        let subject = Number::read(self.fields.get(Field::SubjectNumber));
-        let site = Number::read(self.fields.get(Field::SiteNumber));
+        let (subject, site) = Number::read_both(
+            self.fields.get(Field::SubjectNumber),
+            self.fields.get(Field::SiteNumber),
+        );
         for (field, number) in [(Field::SubjectNumber, &subject), (Field::SiteNumber, &site)] {
             if let Some(Number::Unknown(_)) = number {
                 self.warning(
@@ -246,7 +251,7 @@ impl<'a> Reader<'a, '_> {
         Some(Application { kind, status, at })
     }
 
-    fn new_domain(&mut self) -> Option<Cow<'a, str>> {
+    fn new_domain(&mut self) -> Option<NormalDomain<'a>> {
         if self.text(Field::NewDomain).is_empty() { None } else { self.domain(Field::NewDomain) }
     }
 

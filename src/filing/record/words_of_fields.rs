@@ -79,7 +79,8 @@ pub(super) const OTHER_NATURES: &[&str] = &[
 
 /// The value that a word stands for, letter case ignored.
 pub(super) fn find<T: Copy>(words: &[Words<T>], text: &str) -> Option<T> {
-    let is_word = |word: &&str| word.len() == text.len() && text.eq_ignore_ascii_case(word);
+    // Most write the very word, which is told soonest.
+    let is_word = |word: &&str| *word == text || text.eq_ignore_ascii_case(word);
     words.iter().find(|(_, all)| all.iter().any(is_word)).map(|(value, _)| *value)
 }
 
