@@ -108,7 +108,7 @@ fn plain_object<'a>(
     }
     loop {
         let (key, behind) = plain_string(rest)?;
-        let behind = behind.trim_ascii_start().strip_prefix(':')?.trim_ascii_start();
+        let behind = without(behind.trim_ascii_start(), b':')?.trim_ascii_start();
         let (value, behind) = if behind.starts_with('"') {
             plain_string(behind)?
         } else {
@@ -133,14 +133,21 @@ fn plain_object<'a>(
         if behind == "}" {
             return Some(());
         }
-        rest = behind.strip_prefix(',')?.trim_ascii_start();
+        rest = without(behind, b',')?.trim_ascii_start();
     }
 }
 
 /// The string at the start of the text, and what stands behind it.
 fn plain_string(text: &str) -> Option<(&str, &str)> {
-    let text = text.strip_prefix('"')?;
+    let text = without(text, b'"')?;
     let end = memchr::memchr2(b'"', b'\\', text.as_bytes())?;
     let (string, rest) = (&text[..end], &text[end..]);
-    Some((string, rest.strip_prefix('"')?))
+    Some((string, without(rest, b'"')?))
+}
+
+/// What stands behind a character of ASCII at the start of the text. `str::strip_prefix` takes six
+/// times as long.
+fn without(text: &str, first: u8) -> Option<&str> {
+    debug_assert!(first.is_ascii());
+    if text.as_bytes().first() == Some(&first) { text.get(1..) } else { None }
 }

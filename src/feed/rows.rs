@@ -114,12 +114,17 @@ pub(super) fn each_row(
 ) {
     let (mut unquoted, mut decoded) = (Unquoted::default(), Decoded::default());
     let (mut rest, mut line) = (bytes, first_line);
-    while let Some(len) = record_len(rest, layout.framing(), End::Final) {
+    // Without quotes a record is a line.
+    let framing = match memchr::memchr(b'"', bytes) {
+        Some(_) => layout.framing(),
+        None => Framing::Lines,
+    };
+    while let Some(len) = record_len(rest, framing, End::Final) {
         let (record, behind) = rest.split_at(len);
         rest = behind;
-        let lines = match layout {
-            Layout::Ndjson => 1,
-            Layout::Csv(_) => memchr::memchr_iter(b'\n', record).count() as u32,
+        let lines = match framing {
+            Framing::Lines => 1,
+            Framing::QuotedLines => memchr::memchr_iter(b'\n', record).count() as u32,
         };
         match std::str::from_utf8(record) {
             Ok(text) if is_blank(text) => {}
