@@ -34,6 +34,9 @@ pub(super) const LONGEST_REPLY: u64 = 256 << 20;
 /// Faults told of one file; the others are counted.
 const FAULTS_TOLD: usize = 1000;
 
+/// Records that are compared with the store at once.
+const MEASURED_AT_ONCE: usize = 64;
+
 /// Who reads, for whom.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reader<'a> {
@@ -294,6 +297,7 @@ impl Reader<'_> {
                 },
             )?;
         }
+        self.finish(&mut portion);
         let blocks = bytes.chunks(BLOCK).map(fingerprint).collect();
         let size = bytes.len() as u64;
         let mark = Mark { size, offset: size, lines: 0, blocks };
@@ -373,7 +377,7 @@ impl Reader<'_> {
             &mut |row| self.take(row, Some(layout), &mut portion),
         );
         portion.unknown = unknown;
-        portion.puts.shrink_to_fit();
+        self.finish(&mut portion);
         portion
     }
 
@@ -389,13 +393,16 @@ impl Reader<'_> {
                 for fault in faults {
                     portion.tell(|| self.field_fault(fault, line, layout.zip(text)));
                 }
-                match record {
+                match &record {
                     None => portion.count.bad += 1,
                     Some(record) => {
                         for fault in record.warnings_at(self.now) {
                             portion.tell(|| self.field_fault(fault, line, layout.zip(text)));
                         }
-                        self.measure(candidate(&record, self.provider, line), portion);
+                        portion.unmeasured.push(candidate(record, self.provider, line));
+                        if portion.unmeasured.len() == MEASURED_AT_ONCE {
+                            self.measure(portion);
+                        }
                     }
                 }
             }
@@ -417,13 +424,26 @@ impl Reader<'_> {
         self.fault(fault.severity, line, problem)
     }
 
-    /// Compares a record with what the store has of this file.
-    fn measure(&self, candidate: Candidate, portion: &mut Portion) {
-        match self.store.compare(self.file, &candidate) {
-            Some((slot, Same::Yes)) => portion.kept.push((slot, candidate.line)),
-            Some((slot, Same::No)) => portion.puts.push(Put { replaces: Some(slot), candidate }),
-            None => portion.puts.push(Put { replaces: None, candidate }),
+    /// Compares the records with what the store has of this file.
+    fn measure(&self, portion: &mut Portion) {
+        self.store.fetch(portion.unmeasured.iter().map(|candidate| candidate.site));
+        for candidate in portion.unmeasured.drain(..) {
+            match self.store.compare(self.file, &candidate) {
+                Some((slot, Same::Yes)) => portion.kept.push((slot, candidate.line)),
+                Some((slot, Same::No)) => {
+                    portion.puts.push(Put { replaces: Some(slot), candidate });
+                }
+                None => portion.puts.push(Put { replaces: None, candidate }),
+            }
         }
+    }
+
+    /// Measures the last records of a portion.
+    fn finish(&self, portion: &mut Portion) {
+        self.measure(portion);
+        portion.unmeasured = Vec::new();
+        portion.kept.sort_unstable();
+        portion.puts.shrink_to_fit();
     }
 
     fn gather(&self, portions: Vec<Portion>, mark: Mark, layout: Option<Layout>) -> Reading {
@@ -490,6 +510,8 @@ pub(super) fn byte_order_mark(bytes: &[u8]) -> usize {
 /// What one thread made of one portion.
 #[derive(Debug, Default)]
 struct Portion {
+    /// Read, but not yet compared with the store.
+    unmeasured: Vec<Candidate>,
     kept: Vec<(u32, u32)>,
     puts: Vec<Put>,
     count: Count,

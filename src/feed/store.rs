@@ -27,7 +27,7 @@ mod slots;
 
 pub(super) use saved::{SavedStore, read_page, write_page};
 use site_slots::SiteSlots;
-use slots::{Entry, Slab, Slots};
+use slots::{Entry, Slab, Slots, page_of, within_page};
 pub(super) use slots::{Page, SlotSet};
 
 /// A site domain, by its hash ([`crate::filing::site_domain::SiteDomain::hash64`], which for names
@@ -117,7 +117,8 @@ pub(super) struct Candidate {
 /// What reading a file found, measured against what the store holds of that file.
 #[derive(Debug, Default)]
 pub(super) struct Delta {
-    /// Records of the store that the file still holds as they are, and their lines now.
+    /// Records of the store that the file still holds as they are, and their lines now; quickest to
+    /// take in where those of a portion are in the order of the store.
     pub(super) kept: Vec<(u32, u32)>,
     /// New and changed records, in portions, so that memory is given back while they are stored.
     pub(super) puts: Vec<Vec<Put>>,
@@ -200,12 +201,12 @@ impl FilingStore {
     /// other domains that are to move to it ([`Role::NewDomain`]).
     pub fn records_of(&self, site: SiteKey) -> impl Iterator<Item = StoredRecord<'_>> {
         let own = self.slots_of(site).filter(|&slot| self.counts(slot)).map(move |slot| {
-            let covers = self.rare.get(&slot).and_then(|rare| rare.below.as_deref());
-            self.stored(slot, covers)
+            let rare = self.rare_of(slot, &self.slab.get(slot));
+            self.stored(slot, rare.and_then(|rare| rare.below.as_deref()))
         });
         let moving = self.moved_to.get(&site.0).into_iter().flatten();
         let moving = moving.filter(|&&slot| self.counts(slot)).map(move |&slot| {
-            let new_domain = self.rare.get(&slot).and_then(|rare| rare.new_domain.as_ref());
+            let new_domain = self.new_domain_of(slot, &self.slab.get(slot));
             let mut stored = self.stored(slot, new_domain.and_then(|name| name.below.as_deref()));
             stored.facts.role = Role::NewDomain;
             stored.facts.key = new_domain.map_or(stored.facts.key, |name| name.key);
@@ -268,8 +269,11 @@ impl FilingStore {
     }
 
     fn new_domain_of(&self, slot: u32, entry: &Entry) -> Option<&CoveredName> {
-        let rare = if entry.facts.has_rare() { self.rare.get(&slot) } else { None };
-        rare?.new_domain.as_ref()
+        self.rare_of(slot, entry)?.new_domain.as_ref()
+    }
+
+    fn rare_of(&self, slot: u32, entry: &Entry) -> Option<&Rare> {
+        entry.facts.has_rare().then(|| self.rare.get(&slot)).flatten()
     }
 
     /// The slots of a site domain's records, whether they count or not.
@@ -340,10 +344,13 @@ impl FilingStore {
     /// what it no longer says is dropped.
     pub(super) fn apply(&mut self, file: FileId, delta: Delta, rest: Rest, touched: &mut Touched) {
         let mut seen = SlotSet::default();
-        for (slot, line) in delta.kept {
-            let entry = self.slab.get_mut(slot);
-            entry.line = if seen.contains(slot) { line.max(entry.line) } else { line };
-            seen.insert(slot);
+        for kept in delta.kept.chunk_by(|(a, _), (b, _)| page_of(*a) == page_of(*b)) {
+            let page = self.slab.page_mut(page_of(kept[0].0));
+            for &(slot, line) in kept {
+                let entry = &mut page[within_page(slot)];
+                entry.line = if seen.contains(slot) { line.max(entry.line) } else { line };
+                seen.insert(slot);
+            }
         }
         for portion in delta.puts {
             for put in portion {
