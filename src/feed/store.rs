@@ -355,7 +355,19 @@ impl FilingStore {
         for portion in delta.puts {
             for put in portion {
                 let new = put.candidate;
-                match put.replaces.or_else(|| self.find(file, new.site, new.key)) {
+                let (mut replaces, mut of_site, mut is_known) = (put.replaces, 0, false);
+                if replaces.is_none() {
+                    for slot in self.slots_of(new.site) {
+                        of_site += 1;
+                        let entry = self.slab.get(slot);
+                        is_known |= entry.key == new.key;
+                        if entry.key == new.key && entry.file == file.0 {
+                            replaces = Some(slot);
+                            break;
+                        }
+                    }
+                }
+                match replaces {
                     Some(slot) => {
                         // Later lines win, and a file's portions may come in any order.
                         if !seen.contains(slot) || self.slab.get(slot).line < new.line {
@@ -363,10 +375,9 @@ impl FilingStore {
                             self.overwrite(slot, new, touched);
                         }
                     }
-                    None if self.slots_of(new.site).nth(CROWD - 1).is_some() => {
-                        touched.crowded_out += 1;
-                    }
+                    None if of_site >= CROWD => touched.crowded_out += 1,
                     None => {
+                        self.records += usize::from(!is_known);
                         let slot = self.insert(file, new, touched);
                         seen.insert(slot);
                     }
@@ -424,9 +435,6 @@ impl FilingStore {
 
     fn insert(&mut self, file: FileId, new: Candidate, touched: &mut Touched) -> u32 {
         self.note(new.site, new.key, new.subject, touched);
-        if !self.slots_of(new.site).any(|slot| self.slab.get(slot).key == new.key) {
-            self.records += 1;
-        }
         let slot = self.slab.insert(Entry {
             site: new.site.0,
             key: new.key,
