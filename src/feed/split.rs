@@ -4,7 +4,7 @@
 //! threads) and the row readers (which walk through a portion) find record ends, so that they
 //! cannot disagree. It does not look into fields.
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 
 /// How the records of a file are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,29 +79,50 @@ pub(super) fn whole_records(bytes: &[u8], framing: Framing) -> (usize, u32) {
 /// at its start, and a doubled one stands for itself.
 fn quoted_record_len(bytes: &[u8], first_quote: usize) -> Option<usize> {
     let window = &bytes[..bytes.len().min(LONGEST_QUOTED)];
-    let mut at = first_quote;
-    loop {
-        // `at` is a quote or a line end outside of quotes.
-        match window.get(at)? {
-            b'\n' => return Some(at + 1),
-            _ if at == 0 || window[at - 1] == b',' => {
-                at = end_of_quotes(window, at + 1)?;
+    let mut is_within = false;
+    let mut marks = marks(&window[first_quote..], [b'"', b'\n']).map(|mark| first_quote + mark);
+    while let Some(at) = marks.next() {
+        match window[at] {
+            b'\n' if !is_within => return Some(at + 1),
+            b'\n' => {}
+            _ if !is_within => is_within = at == 0 || window[at - 1] == b',',
+            _ if window.get(at + 1) == Some(&b'"') => {
+                marks.next();
             }
-            _ => at += 1,
+            _ => is_within = false,
         }
-        at += memchr2(b'"', b'\n', window.get(at..)?)?;
     }
+    None
 }
 
-/// Just behind the quote that closes the field whose text begins at `at`.
-fn end_of_quotes(window: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        at += memchr(b'"', window.get(at..)?)? + 1;
-        match window.get(at) {
-            Some(b'"') => at += 1,
-            _ => return Some(at),
+/// Where these bytes are. Values are short: to look at eight bytes at once, and to go on,
+/// takes a third of what `memchr` takes to begin anew behind each.
+pub(super) fn marks<const N: usize>(bytes: &[u8], sought: [u8; N]) -> impl Iterator<Item = usize> {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    const LOW: u64 = EACH * 0x7f;
+    // In the highest bit of each byte: whether it is another one.
+    let without = |word: u64, byte: u8| {
+        let other = word ^ (EACH * u64::from(byte));
+        ((other & LOW) + LOW) | other
+    };
+    let mut at = 0;
+    let mut left = 0;
+    std::iter::from_fn(move || {
+        while left == 0 {
+            let ahead = bytes.get(at..).filter(|ahead| !ahead.is_empty())?;
+            let mut word = [0; 8];
+            match ahead.first_chunk() {
+                Some(eight) => word = *eight,
+                None => word[..ahead.len()].copy_from_slice(ahead),
+            }
+            let word = u64::from_le_bytes(word);
+            left = !sought.iter().fold(!0, |all, &byte| all & without(word, byte)) & !LOW;
+            at += 8;
         }
-    }
+        let mark = at - 8 + left.trailing_zeros() as usize / 8;
+        left &= left - 1;
+        Some(mark)
+    })
 }
 
 /// Whether only the final line, which has no line end, is left for the open quote.
@@ -161,7 +182,42 @@ mod tests {
         assert_eq!(found[..2], ["a,\"b\n", "c,d\n"]);
     }
 
+    /// As [`quoted_record_len`], byte by byte.
+    fn walked_len(bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        while at < bytes.len() {
+            if bytes[at] == b'"' && (at == 0 || bytes[at - 1] == b',') {
+                at += 1;
+                loop {
+                    match (bytes.get(at)?, bytes.get(at + 1)) {
+                        (b'"', Some(b'"')) => at += 2,
+                        (b'"', _) => break,
+                        _ => at += 1,
+                    }
+                }
+            } else if bytes[at] == b'\n' {
+                return Some(at + 1);
+            }
+            at += 1;
+        }
+        None
+    }
+
     proptest! {
+        #[test]
+        fn marks_are_the_bytes_sought(row in "[,\"-+!#a\u{a2}\u{ac}例]{0,40}") {
+            let expected: Vec<usize> = memchr::memchr2_iter(b',', b'"', row.as_bytes()).collect();
+            let found: Vec<usize> = marks(row.as_bytes(), [b',', b'"']).collect();
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn a_record_with_quotes_ends_where_a_walk_ends(text in "[ab]{0,9}\"[ab,\"\n]{0,30}\n?") {
+            let first = text.find('"').unwrap_or_default();
+            let found = quoted_record_len(text.as_bytes(), first);
+            prop_assert_eq!(found, walked_len(text.as_bytes()));
+        }
+
         /// Cutting a text anywhere and reading on behind the cut finds the same records.
         #[test]
         fn portions_hold_the_records_of_the_whole(text in "[ab,\"\n]{0,60}", cut in 0usize..60) {
