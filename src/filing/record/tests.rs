@@ -7,7 +7,7 @@ use crate::filing::verdict::Reason;
 fn fields<'a>(set: &[(&str, &'a str)]) -> Fields<'a> {
     let mut fields = Fields::default();
     for (name, text) in set {
-        fields.set(Field::parse(name).unwrap_or_else(|| panic!("{name} is a field")), *text);
+        fields.set(Field::parse(name).unwrap_or_else(|| panic!("{name} is a field")), text);
     }
     fields
 }
