@@ -19,7 +19,9 @@ use super::miit::{Finished, name_in_reply};
 use super::packed::{Marks, PackedFacts, application_at};
 use super::rows::{Format, HeaderFault, Layout, Row, RowProblem, each_queried_row, each_row};
 use super::split::{End, Framing, record_len};
-use super::store::{Candidate, CoveredName, Delta, FileId, FilingStore, Put, Rare, Same, SiteKey};
+use super::store::{
+    Candidate, CoveredName, Delta, FileId, FilingStore, Put, Rare, Same, SiteKey, TOGETHER,
+};
 use crate::fault::{Fault, Severity};
 use crate::filing::record::{Field, FieldFault, Fields, FilingRecord};
 use crate::filing::site_domain::SiteDomain;
@@ -33,9 +35,6 @@ pub(super) const LONGEST_REPLY: u64 = 256 << 20;
 
 /// Faults told of one file; the others are counted.
 const FAULTS_TOLD: usize = 1000;
-
-/// Records that are compared with the store at once.
-const MEASURED_AT_ONCE: usize = 64;
 
 /// Who reads, for whom.
 #[derive(Clone, Copy, Debug)]
@@ -400,7 +399,7 @@ impl Reader<'_> {
                             portion.tell(|| self.field_fault(fault, line, layout.zip(text)));
                         }
                         portion.unmeasured.push(candidate(record, self.provider, line));
-                        if portion.unmeasured.len() == MEASURED_AT_ONCE {
+                        if portion.unmeasured.len() == TOGETHER {
                             self.measure(portion);
                         }
                     }

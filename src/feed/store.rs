@@ -11,9 +11,10 @@
 //! The store belongs to the one thread that takes in changes; queries never see it.
 
 use std::cell::LazyCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::packed::PackedFacts;
@@ -146,6 +147,9 @@ impl Touched {
         self.sites.is_empty()
     }
 }
+
+/// Records that are looked for, or put, at once: their waits for memory overlap.
+pub(super) const TOGETHER: usize = 64;
 
 /// More records of one site domain than this are not taken in: no domain has them, and each costs
 /// as much as all those before it.
@@ -352,41 +356,54 @@ impl FilingStore {
                 seen.insert(slot);
             }
         }
+        let new = delta.puts.iter().flatten().filter(|put| put.replaces.is_none()).count();
+        let slab = &self.slab;
+        self.by_site.reserve(new, |slot| slab.get(slot).site);
         for portion in delta.puts {
-            for put in portion {
-                let new = put.candidate;
-                let (mut replaces, mut of_site, mut is_known) = (put.replaces, 0, false);
-                if replaces.is_none() {
-                    for slot in self.slots_of(new.site) {
-                        of_site += 1;
-                        let entry = self.slab.get(slot);
-                        is_known |= entry.key == new.key;
-                        if entry.key == new.key && entry.file == file.0 {
-                            replaces = Some(slot);
-                            break;
-                        }
-                    }
-                }
-                match replaces {
-                    Some(slot) => {
-                        // Later lines win, and a file's portions may come in any order.
-                        if !seen.contains(slot) || self.slab.get(slot).line < new.line {
-                            seen.insert(slot);
-                            self.overwrite(slot, new, touched);
-                        }
-                    }
-                    None if of_site >= CROWD => touched.crowded_out += 1,
-                    None => {
-                        self.records += usize::from(!is_known);
-                        let slot = self.insert(file, new, touched);
-                        seen.insert(slot);
-                    }
-                }
+            let mut puts = portion.into_iter();
+            while !puts.as_slice().is_empty() {
+                let next = puts.as_slice().iter().take(TOGETHER);
+                self.fetch(next.map(|put| put.candidate.site));
+                puts.by_ref()
+                    .take(TOGETHER)
+                    .for_each(|put| self.put(file, put, &mut seen, touched));
             }
         }
         match rest {
             Rest::Stays => {}
             Rest::Goes => self.drop_unseen(file, &seen, touched),
+        }
+    }
+
+    /// Takes in a record that was not found as it is. `seen` are the slots of those that were found,
+    /// or put, before it.
+    fn put(&mut self, file: FileId, put: Put, seen: &mut SlotSet, touched: &mut Touched) {
+        let new = put.candidate;
+        let (mut replaces, mut of_site, mut is_known) = (put.replaces, 0, false);
+        if replaces.is_none() {
+            for slot in self.slots_of(new.site) {
+                of_site += 1;
+                let entry = self.slab.get(slot);
+                is_known |= entry.key == new.key;
+                if entry.key == new.key && entry.file == file.0 {
+                    replaces = Some(slot);
+                    break;
+                }
+            }
+        }
+        match replaces {
+            Some(slot) => {
+                // Later lines win, and a file's portions may come in any order.
+                if !seen.contains(slot) || self.slab.get(slot).line < new.line {
+                    seen.insert(slot);
+                    self.overwrite(slot, new, touched);
+                }
+            }
+            None if of_site >= CROWD => touched.crowded_out += 1,
+            None => {
+                self.records += usize::from(!is_known);
+                seen.insert(self.insert(file, new, touched));
+            }
         }
     }
 

@@ -36,6 +36,16 @@ pub enum Loaded {
     Gone,
 }
 
+impl Loaded {
+    /// The files that it includes, as far as it was read.
+    pub fn includes(&self) -> &[PathBuf] {
+        match self {
+            Loaded::Zone { includes, .. } | Loaded::Refused { includes, .. } => includes,
+            Loaded::Gone => &[],
+        }
+    }
+}
+
 /// Reads zone files on all cores. The results are handed to `take` as they come, in no particular
 /// order.
 pub fn read_zones(
@@ -45,17 +55,33 @@ pub fn read_zones(
     classify: &(dyn Fn(IpAddr) -> AddressClass + Sync),
     mut take: impl FnMut(&ZoneFile, Loaded),
 ) {
+    let as_it_is = |_: &[ZoneFile], loaded| loaded;
+    read_portions(files, root, key, classify, as_it_is, |files, loaded: Vec<Loaded>| {
+        files.iter().zip(loaded).for_each(|(file, loaded)| take(file, loaded));
+    });
+}
+
+/// The same some files at a time, of which whoever has read them makes something first.
+pub fn read_portions<'f, Made: Send>(
+    files: &'f [ZoneFile],
+    root: &Path,
+    key: HashKey,
+    classify: &(dyn Fn(IpAddr) -> AddressClass + Sync),
+    make: impl Fn(&[ZoneFile], Vec<Loaded>) -> Made + Sync,
+    mut take: impl FnMut(&'f [ZoneFile], Made),
+) {
     /// Files that a thread takes at a time: enough to make the taking cheap.
     const PORTION: usize = 64;
     let portions: Vec<&[ZoneFile]> = files.chunks(PORTION).collect();
     let reader = || ZoneReader::new(root, key, classify);
-    let read = |reader: &mut ZoneReader<'_>, index: usize| -> Vec<Loaded> {
-        portions[index].iter().map(|file| reader.read_guarded(file)).collect()
+    let read = |reader: &mut ZoneReader<'_>, index: usize| {
+        let loaded = portions[index].iter().map(|file| reader.read_guarded(file)).collect();
+        make(portions[index], loaded)
     };
     let mut progress = Progress::new("zones", Some(files.len() as u64));
-    parallel::each(portions.len(), Waits::ForDisk, reader, read, |index, loaded| {
-        progress.add(loaded.len() as u64);
-        portions[index].iter().zip(loaded).for_each(|(file, loaded)| take(file, loaded));
+    parallel::each(portions.len(), Waits::ForDisk, reader, read, |index, made| {
+        progress.add(portions[index].len() as u64);
+        take(portions[index], made);
     });
 }
 

@@ -4,6 +4,7 @@
 //! Owns which zone a changed filing touches, and when a verdict changes by itself. What a verdict
 //! is, is [`crate::state::verdicts`]' business; when to look, the driver's.
 
+mod fill;
 mod judge;
 mod restore;
 
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::fill::note_loaded;
 use super::driver;
 use super::folder_watch::FolderWatch;
 use super::hold;
@@ -42,7 +44,7 @@ use crate::region::Regions;
 use crate::state::verdicts::{Rules, plain_text};
 use crate::state::{Phase, Shared, State};
 use crate::wire::{Name, Rtype};
-use crate::zone::{AddressClass, Builder, Column, Zone, ZoneId, ZoneSet};
+use crate::zone::{AddressClass, Column, Zone, ZoneId, ZoneSet};
 
 /// Domains whose decisions may be logged at a time.
 const MAX_TRACES: usize = 8;
@@ -210,60 +212,37 @@ impl Rebuild {
     }
 
     pub(super) fn take_zones(&mut self, changed: &[ZoneFile], now: Instant, taken: &mut Taken) {
-        let classify = self.settings.classifier();
-        let root = self.settings.zones.clone();
         let told = taken.faults.len();
-        read_zones(changed, &root, self.zones.key(), &classify, |file, loaded| {
-            self.take_zone(file, loaded, now, taken);
-        });
+        if self.has_zones || !self.zones.is_empty() {
+            let classify = self.settings.classifier();
+            let root = self.settings.zones.clone();
+            read_zones(changed, &root, self.zones.key(), &classify, |file, loaded| {
+                self.take_zone(file, loaded, now, taken);
+            });
+        } else {
+            self.fill_zones(changed, now, taken);
+        }
         // They were read in no particular order.
         taken.faults[told..].sort_by(|a, b| a.file.cmp(&b.file));
     }
 
     fn take_zone(&mut self, file: &ZoneFile, loaded: Loaded, now: Instant, taken: &mut Taken) {
-        let includes = match &loaded {
-            Loaded::Zone { includes, .. } | Loaded::Refused { includes, .. } => &includes[..],
-            Loaded::Gone => &[],
-        };
-        self.files.note_includes(&file.origin, includes);
+        self.files.note_includes(&file.origin, loaded.includes());
+        let current = self.zones.get(&file.origin).map(|entry| entry.zone.clone());
         // The first look takes everything as it stands, unless a snapshot has something better.
-        if (self.has_zones || self.zones.get(&file.origin).is_some())
-            && let Some(wait) = self.files.put_off_if_written(file, includes)
+        if (self.has_zones || current.is_some())
+            && let Some(wait) = self.files.put_off_if_written(file, loaded.includes())
         {
             if !wait.is_zero() {
                 taken.look_again = Some(taken.look_again.map_or(wait, |other| other.min(wait)));
             }
             return;
         }
-        match &loaded {
-            Loaded::Refused { is_unread: true, .. } => self.files.note_unread(file),
-            _ => self.files.note_readable(file),
-        }
-        let current = self.zones.get(&file.origin).map(|entry| &entry.zone);
-        match loaded {
-            Loaded::Gone => {}
-            Loaded::Zone { zone, faults, .. } => {
-                self.refused.remove(&file.origin);
-                self.files.note_read(&file.origin, seconds(now));
-                taken.faults.extend(faults);
-                if current != Some(&zone) {
-                    taken.zones_changed += 1;
-                    self.put_zone(zone, now, taken);
-                }
-            }
-            Loaded::Refused { faults, is_unread, .. } => {
-                if let Some(fault) = faults.iter().find(|fault| fault.is_error()) {
-                    let told = self.refused.insert(file.origin.clone(), fault.clone());
-                    if is_unread && told.as_ref() == Some(fault) {
-                        return;
-                    }
-                }
-                taken.faults.extend(faults);
-                taken.zones_refused += 1;
-                if current.is_none() {
-                    self.put_zone(Builder::broken(&file.origin), now, taken);
-                }
-            }
+        let (books, refused) = (&mut self.files, &mut self.refused);
+        let zone = note_loaded(books, refused, file, loaded, current.is_some(), now, taken);
+        if let Some(zone) = zone.filter(|zone| current.as_ref() != Some(zone)) {
+            taken.zones_changed += usize::from(!zone.is_broken());
+            self.put_zone(zone, now, taken);
         }
     }
 

@@ -93,7 +93,8 @@ impl ZoneFile {
 /// What a scan found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ZoneFileChanges {
-    /// To be read: new, touched, moved, or including a file that was touched. Each origin once.
+    /// To be read: new, touched, moved, or including a file that was touched. Each origin once,
+    /// in no particular order.
     pub changed: Vec<ZoneFile>,
     /// Zones whose file is gone.
     pub removed: Vec<Name>,
@@ -392,12 +393,10 @@ impl ZoneFiles {
         }
         self.settle_contests(&mut pass);
         self.scanned_before |= *scope == Scope::All;
-        pass.changed.sort_unstable();
-        pass.changed.dedup();
         // Gone from one place and found at another: changed.
         pass.removed.retain(|origin| !self.zones.contains(origin));
         ZoneFileChanges {
-            changed: pass.changed.into_iter().filter_map(|origin| self.file_of(origin)).collect(),
+            changed: each_once(pass.changed).filter_map(|origin| self.file_of(origin)).collect(),
             removed: pass.removed,
             faults: pass.faults,
             look_again: pass.look_again,
@@ -449,6 +448,17 @@ impl ZoneFiles {
             _ => file.to_owned(),
         }
     }
+}
+
+/// Without those that came before; in the order in which they stand in their folders, so that their
+/// files are quickly found again.
+fn each_once(origins: Vec<Name>) -> impl Iterator<Item = Name> {
+    let is_first: Vec<bool> = {
+        let mut seen = hashbrown::HashSet::with_capacity(origins.len());
+        origins.iter().map(|origin| seen.insert(origin.as_wire())).collect()
+    };
+    let with_first = origins.into_iter().zip(is_first);
+    with_first.filter_map(|(origin, is_first)| is_first.then_some(origin))
 }
 
 fn leads_back_up(link: &Path, folder: &Path) -> bool {

@@ -1,8 +1,9 @@
 //! All hosted zones, each with its verdict beside it. A new version of one zone, or a new verdict,
 //! copies one shard of a few hundred slots and leaves the rest as it is.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::block::Zone;
 use crate::filing::Verdict;
@@ -454,7 +455,7 @@ fn is_at(entry: &Entry, name: &HashedName) -> bool {
 }
 
 fn release<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, u32>, key: K) {
-    if let std::collections::hash_map::Entry::Occupied(mut count) = counts.entry(key) {
+    if let hashbrown::hash_map::Entry::Occupied(mut count) = counts.entry(key) {
         *count.get_mut() -= 1;
         if *count.get() == 0 {
             count.remove();

@@ -56,6 +56,13 @@ impl SiteSlots {
         self.0[table_of(site)].iter_hash(site).copied()
     }
 
+    /// Makes room for about so many more.
+    pub(super) fn reserve(&mut self, slots: usize, site_of: impl Fn(u32) -> u64) {
+        for table in &mut self.0 {
+            table.reserve(slots / TABLES, |&other| site_of(other));
+        }
+    }
+
     /// Adds a slot that is not there yet. `site_of` tells those of the others.
     pub(super) fn insert(&mut self, site: u64, slot: u32, site_of: impl Fn(u32) -> u64) {
         self.0[table_of(site)].insert_unique(site, slot, |&other| site_of(other));

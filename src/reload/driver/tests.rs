@@ -96,7 +96,9 @@ impl Loader for Noting {
     fn zones(&mut self, scope: &Scope, closed: &[Closed], _now: Instant) -> Taken {
         let found = self.zones.scan(scope, closed);
         self.zones.note_taken_in();
-        let changed: Vec<_> = found.changed.iter().map(|file| file.origin.to_string()).collect();
+        let mut changed: Vec<_> =
+            found.changed.iter().map(|file| file.origin.to_string()).collect();
+        changed.sort();
         let removed: Vec<_> = found.removed.iter().map(ToString::to_string).collect();
         let taken = Taken {
             zones_changed: changed.len(),

@@ -3,59 +3,33 @@
 use std::sync::Arc;
 
 use super::Rebuild;
-use super::judge::{note_due, set_scopes};
-use crate::feed::{Feed, FilingStore, SiteKey};
+use super::fill::{Fill, Judge, JudgedZones};
+use crate::feed::Feed;
 use crate::filing::Instant;
 use crate::gate::Gate;
 use crate::reload::site_index::SiteIndex;
 use crate::reload::snapshots::{About, ToSave};
 use crate::reload::zone_files::{SavedFiles, ZoneFiles, read_chunk};
 use crate::snapshot::{Kind, Unusable};
-use crate::state::verdicts::{Judged, Rules};
 use crate::wire::HashKey;
-use crate::zone::{Filling, Portion, Zone, ZoneId, ZoneSet};
+use crate::zone::ZoneSet;
 
-/// Zones whose verdicts are taken together.
-const TOGETHER: usize = 32;
-
-/// The zones of a chunk with their verdicts: all that can be done of them on a thread of its own.
+/// The zones of a chunk, judged, and where their files stand.
 struct JudgedChunk {
-    zones: Portion,
+    zones: JudgedZones,
     files: SavedFiles,
-    sites: Vec<(SiteKey, ZoneId)>,
-    /// Of zones whose verdict changes by itself, or that have more than one; with the apex.
-    rare: Vec<(ZoneId, Box<[u8]>, Judged)>,
 }
 
 fn judge_chunk(
     chunk: &[u8],
     key: HashKey,
     files: SavedFiles,
-    rules: &Rules,
-    store: &FilingStore,
-    now: Instant,
+    judge: Judge<'_>,
 ) -> Result<JudgedChunk, Unusable> {
-    let (sites, rare) = (Vec::new(), Vec::new());
-    let mut chunk_of = JudgedChunk { zones: Portion::new(key), files, sites, rare };
-    let JudgedChunk { zones, files, sites, rare } = &mut chunk_of;
-    let mut judge = |together: &mut Vec<Zone>| {
-        let judged = rules.judge_together(together, store, now);
-        for (zone, judged) in together.drain(..).zip(judged) {
-            let is_rare = judged.column.next_change != 0 || !judged.scopes.is_empty();
-            let apex = is_rare.then(|| Box::from(zone.apex()));
-            let id = zones.add(zone, judged.column);
-            sites.extend(judged.sites.iter().map(|&site| (site, id)));
-            rare.extend(apex.map(|apex| (id, apex, judged)));
-        }
-    };
-    let mut together = Vec::with_capacity(TOGETHER);
-    read_chunk(chunk, files, |zone| {
-        together.push(zone);
-        if together.len() == TOGETHER {
-            judge(&mut together);
-        }
-    })?;
-    judge(&mut together);
+    let mut chunk_of = JudgedChunk { zones: JudgedZones::new(key), files };
+    let JudgedChunk { zones, files } = &mut chunk_of;
+    read_chunk(chunk, files, |zone| zones.add(zone, judge))?;
+    zones.finish(judge);
     Ok(chunk_of)
 }
 
@@ -80,23 +54,17 @@ impl Rebuild {
             let about: About = saved.json(Kind::About)?;
             self.files = ZoneFiles::restore(&self.settings.zones, self.settings.settle, saved)?;
             let Rebuild { settings, feed, no_filings, files, by_site, due, gate, .. } = self;
-            let rules = &settings.rules;
             let store = feed.as_ref().map_or(&*no_filings, Feed::store);
+            let judge = Judge { rules: &settings.rules, store, now };
             let (key, none_yet) = (about.key(), files.saved_files());
-            let judge = |chunk: &[u8]| judge_chunk(chunk, key, none_yet.clone(), rules, store, now);
-            by_site.reserve(files.expected());
-            let mut zones = Filling::new(key, files.expected());
-            saved.each(Kind::Zones, judge, |_, chunk| {
+            let mut fill = Fill::new(key, files.expected(), by_site, due, gate);
+            let judge_chunk = |chunk: &[u8]| judge_chunk(chunk, key, none_yet.clone(), judge);
+            saved.each(Kind::Zones, judge_chunk, |_, chunk| {
                 files.note_saved(chunk.files);
-                zones.add(chunk.zones);
-                chunk.sites.into_iter().for_each(|(site, id)| by_site.insert(site, id));
-                for (id, apex, judged) in chunk.rare {
-                    note_due(due, id, &judged);
-                    set_scopes(gate, &apex, judged);
-                }
+                fill.take(chunk.zones);
                 Ok(())
             })?;
-            self.zones = zones.finish();
+            self.zones = fill.finish();
             if about.classes != self.settings.classes() {
                 self.classify_all();
             }

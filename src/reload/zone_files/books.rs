@@ -87,11 +87,12 @@ impl Books {
         self.places.iter_mut().for_each(|noted| noted.place.fingerprint = 0);
     }
 
-    /// Notes a zone's place, in place of the one noted before.
-    pub(super) fn insert(&mut self, origin: &Name, place: Place) {
-        match self.get_mut(origin) {
-            Some(known) => *known = place,
-            None => self.insert_new(origin.as_wire(), place),
+    /// Notes a zone's place, made from the one noted before.
+    pub(super) fn note(&mut self, origin: &Name, place: impl FnOnce(Option<Place>) -> Place) {
+        let hash = self.hasher.hash_one(origin.as_wire());
+        match self.find_hashed(origin, hash) {
+            Some(at) => self.places[at].place = place(Some(self.places[at].place)),
+            None => self.insert_new(origin.as_wire(), hash, place(None)),
         }
     }
 
@@ -108,12 +109,11 @@ impl Books {
         index.reserve(count, hash_of);
     }
 
-    /// The same of a zone that is not noted yet; its name is whole, and in wire form.
-    pub(super) fn insert_new(&mut self, origin: &[u8], place: Place) {
+    fn insert_new(&mut self, origin: &[u8], hash: u64, place: Place) {
         let name_at = next_name_at(&self.names);
         self.names.extend_from_slice(origin);
         self.places.push(Noted { place, name_at });
-        self.index_new(self.places.len() - 1, self.hasher.hash_one(origin));
+        self.index_new(self.places.len() - 1, hash);
     }
 
     fn index_new(&mut self, at: usize, hash: u64) {
@@ -173,7 +173,10 @@ impl Books {
 
     /// Where a zone is in the books, until one is removed.
     pub(super) fn find(&self, origin: &Name) -> Option<usize> {
-        let hash = self.hasher.hash_one(origin.as_wire());
+        self.find_hashed(origin, self.hasher.hash_one(origin.as_wire()))
+    }
+
+    fn find_hashed(&self, origin: &Name, hash: u64) -> Option<usize> {
         let is_it =
             |&at: &u32| name_at_place(&self.names, self.places[at as usize]) == origin.as_wire();
         self.index.find(hash, is_it).map(|&at| at as usize)
@@ -240,7 +243,7 @@ mod tests {
                 let folder = FolderId::at(at);
                 if is_added {
                     let place = Place { fingerprint: at as u64, folder, seen_in: 0, read_at: 0 };
-                    books.insert(&name, place);
+                    books.note(&name, |_| place);
                     map.insert(name, at as u64);
                 } else {
                     books.remove(&name);

@@ -127,7 +127,8 @@ impl ZoneFiles {
     fn serve_from(&mut self, origin: &Name, path: &Path, fingerprint: u64) {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
         let folder = self.folders.intern(folder);
-        self.serve(origin, folder, name, fingerprint);
+        let not_seen = self.scan.wrapping_sub(1);
+        self.serve(origin, folder, name, fingerprint, not_seen);
     }
 
     /// Removes what stands below a walked folder in the books, was not seen there, and is gone.

@@ -303,6 +303,11 @@ impl ZoneFiles {
         if unchanged && pass.closed.is_empty() && self.unsettled.is_empty() {
             return;
         }
+        // Of a million files on the first look, no path is made: nothing is known of any.
+        if known.is_none() && !self.scanned_before && self.told.is_empty() {
+            self.serve(&origin, folder, name, print, self.scan);
+            return pass.changed.push(origin);
+        }
         let path = self.folders.path(folder).join(name);
         if unchanged && !pass.closed.contains_key(path.as_path()) {
             self.unsettled.remove(&path);
@@ -320,8 +325,7 @@ impl ZoneFiles {
         }
         self.told.remove(&path);
         if known.is_none() || same_place {
-            self.serve(&origin, folder, name, print);
-            self.mark_seen(&origin);
+            self.serve(&origin, folder, name, print, self.scan);
             pass.changed.push(origin);
         } else {
             self.rivals.entry(origin.clone()).or_default().insert(path, print);
@@ -335,15 +339,20 @@ impl ZoneFiles {
         folder: FolderId,
         name: &OsStr,
         fingerprint: u64,
+        seen_in: u32,
     ) {
         if origin::is_usual(name, origin) {
             self.unusual_names.remove(origin);
         } else {
             self.unusual_names.insert(origin.clone(), name.into());
         }
-        let read_at = self.read_at(origin);
-        let seen_in = self.scan.wrapping_sub(1);
-        self.zones.insert(origin, Place { fingerprint, folder, seen_in, read_at });
+        let read_at = |place: Option<Place>| place.map_or(0, |place| place.read_at);
+        self.zones.note(origin, |known| Place {
+            fingerprint,
+            folder,
+            seen_in,
+            read_at: read_at(known),
+        });
     }
 
     pub(super) fn mark_seen(&mut self, origin: &Name) {
