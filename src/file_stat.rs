@@ -6,8 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::Statx;
 use serde::{Deserialize, Serialize};
-
-use crate::snapshot;
+use twox_hash::XxHash3_64;
 
 /// A file's identity, size and times; of what a link leads to, where one was followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +61,7 @@ impl FileStat {
         ]) {
             place.copy_from_slice(&word.to_le_bytes());
         }
-        snapshot::fingerprint(&bytes)
+        XxHash3_64::oneshot(&bytes)
     }
 
     /// Whether this is one and the same file, whatever has become of it.
