@@ -38,6 +38,19 @@ impl FolderWatch {
         }
         true
     }
+
+    /// Forgets the paths that are not to be kept, or do not lead where they did.
+    pub(super) fn keep(&self, is_kept: impl Fn(&Path) -> bool) {
+        let Some(raw) = &self.0 else { return };
+        let leads_to = |path: &Path, real: &Path| real_folder(path).is_some_and(|now| now == *real);
+        // Of many folders that takes a while, in which events are to be taken from the queue.
+        let mut known_as = std::mem::take(&mut lock(raw).folders.known_as);
+        known_as.retain(|real, paths| {
+            paths.retain(|path| is_kept(path) && leads_to(path, real));
+            !paths.is_empty()
+        });
+        lock(raw).folders.known_as = known_as;
+    }
 }
 
 impl Raw {
@@ -70,16 +83,6 @@ impl Raw {
         if !known.iter().any(|path| path == folder) {
             known.push(folder.to_owned());
         }
-    }
-
-    /// Forgets the folders by which no path is known any more that leads there and is to be kept.
-    pub(super) fn keep_folders(&mut self, is_kept: impl Fn(&Path) -> bool) {
-        let leads_to = |path: &Path, real: &Path| real_folder(path).is_some_and(|now| now == *real);
-        let known_as = &mut self.folders.known_as;
-        known_as.retain(|real, paths| {
-            paths.retain(|path| is_kept(path) && leads_to(path, real));
-            !paths.is_empty()
-        });
     }
 
     /// Ends the watches of folders that are not known any more.

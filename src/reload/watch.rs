@@ -168,7 +168,7 @@ impl Watch {
     /// zones folder, which may hold a million files, are left to who looks into it next.
     pub fn rewatch(&mut self) {
         let Watched { zones, filings, config, files } = self.watched.clone();
-        lock(&self.raw).keep_folders(|path| path.starts_with(&zones));
+        self.folders().keep(|path| path.starts_with(&zones));
         for path in [&zones, &filings, &config].into_iter().chain(&files) {
             self.watch_above(path);
         }
