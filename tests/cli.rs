@@ -201,10 +201,17 @@ impl Served {
 fn of_each_thread(pid: u32, field: &str) -> Vec<String> {
     fs::read_dir(format!("/proc/{pid}/task"))
         .unwrap()
-        .map(|task| {
-            let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+        .filter_map(|task| {
+            // A thread may end between the list and the look at it.
+            let status = fs::read_to_string(task.ok()?.path().join("status")).ok()?;
             let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
-            line.trim_start_matches(':').split_whitespace().next().unwrap_or_default().to_owned()
+            Some(
+                line.trim_start_matches(':')
+                    .split_whitespace()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
+            )
         })
         .collect()
 }
