@@ -442,11 +442,10 @@ impl FilingStore {
 
     fn same(&self, slot: u32, new: &Candidate) -> Same {
         let entry = self.slab.get(slot);
-        let rare = if entry.facts.has_rare() { self.rare.get(&slot) } else { None };
         let equal = entry.facts == new.packed
             && self.application_at(slot, &entry) == new.application_at
             && entry.subject == new.subject
-            && rare == new.rare.as_deref();
+            && self.rare_of(slot, &entry) == new.rare.as_deref();
         if equal { Same::Yes } else { Same::No }
     }
 
