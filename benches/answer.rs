@@ -102,11 +102,8 @@ fn in_batches(state: &State, queries: &[Vec<u8>]) {
     for queries in queries.chunks(BATCH) {
         for (query, name) in queries.iter().zip(&mut names) {
             name.read(state, black_box(query));
-            name.fetch_slot(state);
         }
-        for name in &names[..queries.len()] {
-            name.fetch_zone(state);
-        }
+        AskedName::fetch_zones(&names[..queries.len()], state);
         for (query, name) in queries.iter().zip(&names) {
             let outcome = answer_asked(state, &CONTEXT, black_box(query), name, &mut out);
             assert!(matches!(black_box(outcome), Outcome::Reply(_)));

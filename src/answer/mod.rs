@@ -158,24 +158,21 @@ impl AskedName {
         asked
     }
 
-    /// Reads the name where a question has it, in place of the one before.
+    /// Reads the name where a question has it, in place of the one before, and begins to fetch what
+    /// leads to its zone.
     pub fn read(&mut self, state: &State, query: &[u8]) {
         let question = query.get(HEADER_LEN..).unwrap_or_default();
         self.is_whole = self.name.fill(question, state.zones.key());
-    }
-
-    /// Begins to fetch what tells the zone.
-    pub fn fetch_slot(&self, state: &State) {
         if self.is_whole {
-            state.zones.fetch_slot(&self.name);
+            state.zones.fetch_shards(&self.name);
         }
     }
 
-    /// Begins to fetch the zone.
-    pub fn fetch_zone(&self, state: &State) {
-        if self.is_whole {
-            state.zones.fetch_zone(&self.name);
-        }
+    /// Begins to fetch the zones of all names of a batch, once all have been read.
+    pub fn fetch_zones(batch: &[AskedName], state: &State) {
+        let names = || batch.iter().filter(|asked| asked.is_whole).map(|asked| &asked.name);
+        names().for_each(|name| state.zones.fetch_slots(name));
+        names().for_each(|name| state.zones.fetch_zones(name));
     }
 }
 

@@ -161,16 +161,13 @@ impl Worker {
         // Loaded after the wait, not before it: an idle thread must not hold an old state.
         let state = self.shared.load();
         let now = unix_now();
-        // Three passes, so that the batch waits for memory once, not packet by packet.
+        // All names first, so that the batch waits for memory once, not packet by packet.
         for (index, asked) in self.asked.iter_mut().enumerate().take(received) {
             if let Packet::Query { query, .. } = self.batch.packet(index) {
                 asked.read(&state, query);
-                asked.fetch_slot(&state);
             }
         }
-        for asked in &self.asked[..received] {
-            asked.fetch_zone(&state);
-        }
+        AskedName::fetch_zones(&self.asked[..received], &state);
         let limit = self.rate_limit.as_deref().map(|limit| (limit, limit.now()));
         let observing = self.observer.as_ref().map(Observing::by);
         let mut replies = 0;

@@ -38,10 +38,9 @@ pub const RECORD_LEN: usize = 12;
 /// Where the TTL stands in a record with a pointer as its owner.
 pub const TTL_AT: usize = 6;
 
-/// So many bytes of a zone are fetched ahead, whatever its length is, which stands in the zone: most
-/// zones are not much longer.
-const FETCHED: usize = 512;
 const CACHE_LINE: usize = 64;
+/// Of a zone that has more cache lines, which are wanted cannot be told ahead.
+const MOST_LINES: usize = 16;
 
 pub(super) const ZONE_BROKEN: u8 = 1;
 
@@ -137,12 +136,21 @@ impl Zone {
         nodes(self.bytes())
     }
 
-    /// Begins to fetch what a lookup will touch.
+    /// Cache lines to [prefetch](Self::prefetch). Whoever does so must know it from elsewhere: the
+    /// length stands in what is yet to come.
+    pub(super) fn lines(&self) -> u8 {
+        let first = self.0.as_ptr().addr();
+        let end = self.bytes().as_ptr().addr() + self.size();
+        // At most sixteen.
+        (end.div_ceil(CACHE_LINE) - first / CACHE_LINE).min(MOST_LINES) as u8
+    }
+
+    /// Begins to fetch the first [lines](Self::lines).
     #[inline]
-    pub(super) fn prefetch(&self) {
+    pub(super) fn prefetch(&self, lines: u8) {
         let first = self.0.as_ptr().cast::<u8>();
-        for at in (0..FETCHED).step_by(CACHE_LINE) {
-            prefetch(first.wrapping_add(at));
+        for line in 0..usize::from(lines) {
+            prefetch(first.wrapping_add(line * CACHE_LINE));
         }
     }
 

@@ -9,20 +9,25 @@
 //! | `build` | those to a block |
 //! | `classify` | what the addresses of each name are to the gate |
 //! | `saved` | a block in a snapshot |
-//! | `table` | all zones, each with its verdict beside it; replaced one by one |
+//! | `table` | all zones, each with its verdict beside it: what queries look in |
+//! | `ancestors` | which names have zones below them |
+//! | `set` | the table in the making; zones and verdicts are replaced one by one |
 //!
 //! Owns no policy: what a verdict does to an answer is [`crate::gate`]'s business.
 
+mod ancestors;
 pub mod block;
 pub mod build;
 mod classify;
 mod draft;
 pub mod locate;
 mod saved;
-pub mod table;
+mod set;
+mod table;
 
 pub use block::{Extra, Node, Rrset, Zone};
 pub use build::{BuildError, Builder};
 pub use classify::AddressClass;
 pub use locate::Place;
-pub use table::{Column, Entry, Filling, Found, Portion, ZoneId, ZoneSet, ZoneTable};
+pub use set::{Filling, Portion, ZoneSet};
+pub use table::{Column, Entry, Found, ZoneId, ZoneTable};

@@ -1,10 +1,10 @@
-//! All hosted zones, each with its verdict beside it. A new version of one zone, or a new verdict,
-//! copies one shard of a few hundred slots and leaves the rest as it is.
+//! All hosted zones, each with its verdict beside it, as queries see them. [`super::set`] makes it: a
+//! new version of one zone, or a new verdict, copies one shard of a few hundred slots and leaves the
+//! rest as it is.
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-
+use super::ancestors::Ancestors;
 use super::block::Zone;
 use crate::filing::Verdict;
 use crate::prefetch::prefetch;
@@ -12,7 +12,7 @@ use crate::region::Region;
 use crate::wire::{HashKey, HashedName, Name};
 
 /// Number of shards; a power of two. At a million zones a shard has about 250 of them.
-const SHARDS: usize = 4096;
+pub(super) const SHARDS: usize = 4096;
 /// Bits of the hash that choose the shard.
 const SHARD_BITS: u32 = SHARDS.trailing_zeros();
 
@@ -62,12 +62,17 @@ pub struct Entry {
     pub zone: Zone,
     /// Its verdict.
     pub column: Column,
-    /// Zones below this one are hosted, too.
-    has_subzones: bool,
-    hash: u64,
+    /// Of the zone; see [`Zone::lines`].
+    lines: u8,
+    pub(super) hash: u64,
 }
 
 impl Entry {
+    /// A zone whose apex has that hash, with its verdict.
+    pub(super) fn new(zone: Zone, column: Column, hash: u64) -> Entry {
+        Entry { lines: zone.lines(), zone, column, hash }
+    }
+
     /// What the writer knows the zone by.
     pub fn id(&self) -> ZoneId {
         ZoneId(self.hash)
@@ -78,16 +83,17 @@ impl Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ZoneId(pub(crate) u64);
 
-type Shard = Arc<[Option<Entry>]>;
+pub(super) type Shard = Arc<[Option<Entry>]>;
 const _: () = assert!(size_of::<Option<Entry>>() == 32);
 
 /// The hosted zones. Immutable; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ZoneTable {
-    shards: Arc<[Shard]>,
-    key: HashKey,
+    pub(super) shards: Arc<[Shard]>,
+    pub(super) key: HashKey,
     /// Bit n is set where a zone of n labels is hosted.
-    depths: u128,
+    pub(super) depths: u128,
+    pub(super) ancestors: Ancestors,
 }
 
 /// A hosted zone found for a name, and the hosted zone above it, if there is one.
@@ -102,7 +108,12 @@ pub struct Found<'t> {
 impl Default for ZoneTable {
     fn default() -> ZoneTable {
         let empty: Shard = Arc::from([None]);
-        ZoneTable { shards: Arc::from(vec![empty; SHARDS]), key: HashKey::random(), depths: 0 }
+        ZoneTable {
+            shards: Arc::from(vec![empty; SHARDS]),
+            key: HashKey::random(),
+            depths: 0,
+            ancestors: Ancestors::default(),
+        }
     }
 }
 
@@ -122,35 +133,39 @@ impl ZoneTable {
         for labels in self.levels(name) {
             if let Some(entry) = self.entry(name.hash(labels), name.suffix(labels)) {
                 parent = found.replace(entry);
-                if !entry.has_subzones {
-                    break;
-                }
             }
         }
         found.map(|entry| Found { entry, parent })
     }
 
+    /// Begins to fetch what leads to the slots of [`Self::fetch_slots`].
+    #[inline]
+    pub fn fetch_shards(&self, name: &HashedName) {
+        for labels in self.levels(name) {
+            prefetch(&raw const self.shards[shard_of(name.hash(labels))]);
+        }
+    }
+
     /// Begins to fetch the slots in which [`Self::find`] will look.
     #[inline]
-    pub fn fetch_slot(&self, name: &HashedName) {
+    pub fn fetch_slots(&self, name: &HashedName) {
         for labels in self.levels(name) {
             let hash = name.hash(labels);
             let shard = &self.shards[shard_of(hash)];
-            prefetch(&raw const shard[place_of(hash, shard.len())]);
+            let slot = &raw const shard[place_of(hash, shard.len())];
+            // A third of the searches end in the next cache line.
+            prefetch(slot);
+            prefetch(slot.wrapping_add(2));
         }
     }
 
     /// Begins to fetch the zones at which [`Self::find`] will look.
     #[inline]
-    pub fn fetch_zone(&self, name: &HashedName) {
+    pub fn fetch_zones(&self, name: &HashedName) {
         for labels in self.levels(name) {
             // By its hash alone: the apex stands in the zone, which is what is yet to come.
             if let Some(entry) = self.slot(name.hash(labels), |_| true) {
-                entry.zone.prefetch();
-                // As in `find`: nothing further down is looked at.
-                if !entry.has_subzones {
-                    break;
-                }
+                entry.zone.prefetch(entry.lines);
             }
         }
     }
@@ -168,20 +183,21 @@ impl ZoneTable {
 
     /// The numbers of labels, ascending, of the name's suffixes at which zones may be hosted.
     #[inline]
-    fn levels(&self, name: &HashedName) -> impl Iterator<Item = usize> + use<> {
+    fn levels<'t>(&'t self, name: &'t HashedName) -> impl Iterator<Item = usize> + 't {
         let (mut depths, most) = (self.depths, name.label_count());
         std::iter::from_fn(move || {
             // Without any left it is 128, more than a name has.
             let labels = depths.trailing_zeros() as usize;
-            (labels <= most).then(|| {
-                depths &= depths - 1;
-                labels
-            })
+            depths &= depths.wrapping_sub(1);
+            // What has nothing below it has nothing further below either.
+            let goes_on = labels <= most
+                && (labels == 0 || self.ancestors.may_contain(name.hash(labels - 1)));
+            goes_on.then_some(labels)
         })
     }
 
     #[inline]
-    fn entry(&self, hash: u64, apex: &[u8]) -> Option<&Entry> {
+    pub(super) fn entry(&self, hash: u64, apex: &[u8]) -> Option<&Entry> {
         self.slot(hash, |entry| entry.zone.apex() == apex)
     }
 
@@ -201,481 +217,14 @@ impl ZoneTable {
 }
 
 /// Where in a shard of that many slots the search for a hash begins: the hash's lower half, scaled.
-fn place_of(hash: u64, slots: usize) -> usize {
+pub(super) fn place_of(hash: u64, slots: usize) -> usize {
     (((hash & 0xffff_ffff) * slots as u64) >> 32) as usize
 }
 
-fn next(place: usize, slots: usize) -> usize {
+pub(super) fn next(place: usize, slots: usize) -> usize {
     if place + 1 == slots { 0 } else { place + 1 }
 }
 
-fn shard_of(hash: u64) -> usize {
+pub(super) fn shard_of(hash: u64) -> usize {
     (hash >> (u64::BITS - SHARD_BITS)) as usize
-}
-
-/// The writer's side of the table: changes are collected, then published as a new table.
-#[derive(Clone, Debug, Default)]
-pub struct ZoneSet {
-    table: ZoneTable,
-    /// Shards in the making, as lists of entries.
-    changed: HashMap<usize, Vec<Entry>>,
-    /// For each name that a hosted zone is below: how many are.
-    below: HashMap<u64, u32>,
-    /// Zones by number of labels.
-    depths: HashMap<usize, u32>,
-    len: usize,
-}
-
-impl ZoneSet {
-    /// No zones.
-    pub fn new() -> ZoneSet {
-        ZoneSet::default()
-    }
-
-    /// No zones; names are hashed under this key.
-    pub fn with_key(key: HashKey) -> ZoneSet {
-        let table = ZoneTable { key, ..ZoneTable::default() };
-        ZoneSet { table, ..ZoneSet::default() }
-    }
-
-    /// The key under which names are hashed.
-    pub fn key(&self) -> HashKey {
-        self.table.key
-    }
-
-    /// Number of zones.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// True without zones.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// The zone with exactly that apex, changes since the last publication included.
-    pub fn get(&self, apex: &Name) -> Option<&Entry> {
-        let name = HashedName::read(apex.as_wire(), self.table.key)?;
-        match self.changed.get(&shard_of(name.full_hash())) {
-            Some(entries) => entries.iter().find(|entry| is_at(entry, &name)),
-            None => self.table.entry(name.full_hash(), name.as_wire()),
-        }
-    }
-
-    /// The zone of that id, changes since the last publication included.
-    pub fn by_id(&self, id: ZoneId) -> Option<&Entry> {
-        match self.changed.get(&shard_of(id.0)) {
-            Some(entries) => entries.iter().find(|entry| entry.hash == id.0),
-            None => {
-                let shard = &self.table.shards[shard_of(id.0)];
-                shard.iter().flatten().find(|entry| entry.hash == id.0)
-            }
-        }
-    }
-
-    /// Adds a zone, or replaces the one with the same apex.
-    pub fn insert(&mut self, zone: Zone, column: Column) -> ZoneId {
-        let name = HashedName::read(zone.apex(), self.table.key).expect("an apex is a name");
-        let id = ZoneId(name.full_hash());
-        let has_subzones = self.below.contains_key(&name.full_hash());
-        let new = Entry { zone, column, has_subzones, hash: name.full_hash() };
-        let entries = self.shard_mut(name.full_hash());
-        if let Some(entry) = entries.iter_mut().find(|entry| is_at(entry, &name)) {
-            *entry = new;
-            return id;
-        }
-        entries.push(new);
-        self.len += 1;
-        *self.depths.entry(name.label_count()).or_default() += 1;
-        for labels in 0..name.label_count() {
-            let hash = name.hash(labels);
-            let below = self.below.entry(hash).or_default();
-            *below += 1;
-            if *below == 1 {
-                self.mark_subzones(&name, labels);
-            }
-        }
-        id
-    }
-
-    /// Takes a zone out. False where there was none.
-    pub fn remove(&mut self, apex: &Name) -> bool {
-        let Some(name) = HashedName::read(apex.as_wire(), self.table.key) else { return false };
-        let entries = self.shard_mut(name.full_hash());
-        let Some(at) = entries.iter().position(|entry| is_at(entry, &name)) else { return false };
-        entries.swap_remove(at);
-        self.len -= 1;
-        release(&mut self.depths, name.label_count());
-        for labels in 0..name.label_count() {
-            release(&mut self.below, name.hash(labels));
-        }
-        true
-    }
-
-    /// Sets the verdict of a zone. False where there is no such zone, or it has that verdict.
-    pub fn set_column(&mut self, id: ZoneId, column: Column) -> bool {
-        match self.by_id(id) {
-            Some(entry) if entry.column != column => {}
-            _ => return false,
-        }
-        for entry in self.shard_mut(id.0) {
-            if entry.hash == id.0 {
-                entry.column = column;
-            }
-        }
-        true
-    }
-
-    /// The table with all changes so far.
-    pub fn publish(&mut self) -> ZoneTable {
-        if !self.changed.is_empty() {
-            let mut shards = self.table.shards.to_vec();
-            for (index, entries) in self.changed.drain() {
-                shards[index] = open_addressed(entries);
-            }
-            self.table.shards = Arc::from(shards);
-        }
-        self.table.depths = self.depths.keys().map(|labels| 1 << labels).sum();
-        self.table.clone()
-    }
-
-    /// All zones, changes since the last publication included.
-    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
-        let kept = self.table.shards.iter().enumerate();
-        let kept = kept.filter(|(index, _)| !self.changed.contains_key(index));
-        let kept = kept.flat_map(|(_, shard)| shard.iter().flatten());
-        kept.chain(self.changed.values().flatten())
-    }
-
-    fn mark_subzones(&mut self, name: &HashedName, labels: usize) {
-        let apex = name.suffix(labels);
-        let hash = name.hash(labels);
-        // Most ancestors ("com") are not hosted: look before a shard is copied.
-        let is_hosted = match self.changed.get(&shard_of(hash)) {
-            Some(entries) => entries.iter().any(|entry| entry.zone.apex() == apex),
-            None => self.table.entry(hash, apex).is_some(),
-        };
-        if is_hosted {
-            for entry in self.shard_mut(hash) {
-                if entry.zone.apex() == apex {
-                    entry.has_subzones = true;
-                }
-            }
-        }
-    }
-
-    fn shard_mut(&mut self, hash: u64) -> &mut Vec<Entry> {
-        let index = shard_of(hash);
-        let table = &self.table;
-        self.changed
-            .entry(index)
-            .or_insert_with(|| table.shards[index].iter().flatten().cloned().collect())
-    }
-}
-
-/// A set that is filled with many zones at once: each is looked at once, and each shard laid out once.
-#[derive(Debug)]
-pub struct Filling {
-    set: ZoneSet,
-    shards: Vec<Vec<Entry>>,
-}
-
-/// Zones for a [`Filling`]: they can be put together, and their names hashed, on another thread.
-pub struct Portion {
-    entries: Vec<Entry>,
-    below: HashMap<u64, u32>,
-    depths: HashMap<usize, u32>,
-    key: HashKey,
-    /// Room for the name at hand.
-    name: HashedName,
-}
-
-impl Portion {
-    /// No zones yet; names are hashed under this key.
-    pub fn new(key: HashKey) -> Portion {
-        let (below, depths) = (HashMap::new(), HashMap::new());
-        Portion { entries: Vec::new(), below, depths, key, name: HashedName::room() }
-    }
-
-    /// Adds a zone. No other may have the same apex, whatever portion it is in.
-    pub fn add(&mut self, zone: Zone, column: Column) -> ZoneId {
-        let Portion { entries, below, depths, key, name } = self;
-        assert!(name.fill(zone.apex(), *key), "an apex is a name");
-        let hash = name.full_hash();
-        *depths.entry(name.label_count()).or_default() += 1;
-        for labels in 0..name.label_count() {
-            *below.entry(name.hash(labels)).or_default() += 1;
-        }
-        entries.push(Entry { zone, column, has_subzones: false, hash });
-        ZoneId(hash)
-    }
-}
-
-impl Filling {
-    /// No zones yet, and room for so many; names are hashed under this key.
-    pub fn new(key: HashKey, expected: usize) -> Filling {
-        let shard = || Vec::with_capacity(expected / SHARDS);
-        let shards = std::iter::repeat_with(shard).take(SHARDS).collect();
-        Filling { set: ZoneSet::with_key(key), shards }
-    }
-
-    /// Adds the zones of a portion, whose key is the same.
-    pub fn add(&mut self, portion: Portion) {
-        let Filling { set, shards } = self;
-        let Portion { entries, below, depths, .. } = portion;
-        set.len += entries.len();
-        for (labels, count) in depths {
-            *set.depths.entry(labels).or_default() += count;
-        }
-        for (hash, count) in below {
-            *set.below.entry(hash).or_default() += count;
-        }
-        for entry in entries {
-            shards[shard_of(entry.hash)].push(entry);
-        }
-    }
-
-    /// The set of all zones that were added.
-    pub fn finish(self) -> ZoneSet {
-        let Filling { mut set, shards } = self;
-        let below = &set.below;
-        let lay_out = |mut entries: Vec<Entry>| {
-            for entry in &mut entries {
-                entry.has_subzones = below.contains_key(&entry.hash);
-            }
-            open_addressed(entries)
-        };
-        set.table.shards = shards.into_iter().map(lay_out).collect();
-        set
-    }
-}
-
-fn is_at(entry: &Entry, name: &HashedName) -> bool {
-    entry.hash == name.full_hash() && entry.zone.apex() == name.as_wire()
-}
-
-fn release<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, u32>, key: K) {
-    if let hashbrown::hash_map::Entry::Occupied(mut count) = counts.entry(key) {
-        *count.get_mut() -= 1;
-        if *count.get() == 0 {
-            count.remove();
-        }
-    }
-}
-
-/// Lays entries out by hash, with at least one free slot so that every search ends.
-fn open_addressed(entries: Vec<Entry>) -> Shard {
-    let capacity = entries.len() * 5 / 3 + 1;
-    let mut slots: Vec<Option<Entry>> = vec![None; capacity];
-    for entry in entries {
-        let mut place = place_of(entry.hash, capacity);
-        while slots[place].is_some() {
-            place = next(place, capacity);
-        }
-        slots[place] = Some(entry);
-    }
-    Arc::from(slots)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::filing::Reason;
-    use crate::zone::Builder;
-
-    fn name(text: &str) -> Name {
-        text.parse().expect("a test's name is valid")
-    }
-
-    fn apex_found(table: &ZoneTable, text: &str) -> Option<String> {
-        let name = HashedName::read(name(text).as_wire(), table.key())?;
-        Some(crate::wire::name::to_text(table.find(&name)?.entry.zone.apex()))
-    }
-
-    #[test]
-    fn the_longest_apex_wins_and_removed_zones_are_gone() {
-        let mut set = ZoneSet::new();
-        for apex in ["a.b.example.", "example.", "other.", "b.example."] {
-            set.insert(Builder::broken(&name(apex)), Column::of(Verdict::Open));
-        }
-        let table = set.publish();
-        assert_eq!(apex_found(&table, "x.a.b.EXAMPLE.").as_deref(), Some("a.b.example."));
-        assert_eq!(apex_found(&table, "x.b.example.").as_deref(), Some("b.example."));
-        assert_eq!(apex_found(&table, "x.y.example.").as_deref(), Some("example."));
-        assert_eq!(apex_found(&table, "com."), None);
-        assert!(set.remove(&name("b.example.")));
-        assert!(!set.remove(&name("b.example.")));
-        let later = set.publish();
-        assert_eq!(apex_found(&later, "x.b.example.").as_deref(), Some("example."));
-        assert_eq!(apex_found(&later, "a.b.example.").as_deref(), Some("a.b.example."));
-        assert_eq!(apex_found(&table, "x.b.example.").as_deref(), Some("b.example."), "unchanged");
-    }
-
-    #[test]
-    fn a_verdict_changes_without_the_zone() {
-        let mut set = ZoneSet::new();
-        let apex = name("example.");
-        set.insert(Builder::broken(&apex), Column::of(Verdict::Open));
-        let before = set.publish();
-        let blocked = Column::of(Verdict::Blocked(Reason::Cancelled));
-        let id = before.get(&apex).expect("the zone is hosted").id();
-        assert!(set.set_column(id, blocked));
-        assert!(!set.set_column(id, blocked), "nothing changed");
-        let after = set.publish();
-        assert_eq!(before.get(&apex).map(|entry| entry.column.own), Some(Verdict::Open));
-        assert_eq!(after.get(&apex).map(|entry| entry.column), Some(blocked));
-    }
-
-    #[test]
-    fn many_zones_are_all_found() {
-        let mut set = ZoneSet::new();
-        let names: Vec<Name> = (0..20_000).map(|n| name(&format!("z{n}.example."))).collect();
-        for apex in &names {
-            set.insert(Builder::broken(apex), Column::of(Verdict::Open));
-        }
-        let table = set.publish();
-        assert!(names.iter().all(|apex| table.get(apex).is_some()));
-        assert_eq!(table.iter().count(), names.len());
-        let longest = table.shards.iter().map(|shard| shard.len()).max();
-        assert!(longest.is_some_and(|slots| slots <= 64), "about five zones a shard: {longest:?}");
-
-        // The verdict of one is not that of its neighbours in the shard.
-        let blocked = Column::of(Verdict::Blocked(Reason::Cancelled));
-        let id = table.get(&names[0]).expect("the zone is hosted").id();
-        assert!(set.set_column(id, blocked));
-        let changed = set.publish();
-        let changed: Vec<_> = changed.iter().filter(|entry| entry.column == blocked).collect();
-        assert_eq!(changed.iter().map(|entry| entry.id()).collect::<Vec<_>>(), [id]);
-    }
-
-    #[test]
-    fn a_zone_is_known_by_its_hash_and_its_apex() {
-        let mut set = ZoneSet::new();
-        let [here, there] = ["here.", "there."].map(|apex| {
-            set.insert(Builder::broken(&name(apex)), Column::of(Verdict::Open));
-            HashedName::read(name(apex).as_wire(), set.key()).expect("a name")
-        });
-        let table = set.publish();
-        let entry = table.entry(here.full_hash(), here.as_wire()).expect("the zone is hosted");
-        assert!(is_at(entry, &here) && !is_at(entry, &there));
-        // A stranger's name with the same hash, and a hash that has gone wrong.
-        let forged = Entry { hash: there.full_hash(), ..entry.clone() };
-        assert!(!is_at(&forged, &there) && !is_at(&forged, &here));
-        for (hash_of, apex_of) in [(&here, &there), (&there, &here)] {
-            assert!(table.entry(hash_of.full_hash(), apex_of.as_wire()).is_none());
-        }
-    }
-
-    #[derive(Clone, Copy, Debug)]
-    enum Step {
-        Insert(usize, Verdict),
-        Remove(usize),
-        Judge(usize, Verdict),
-        Publish,
-    }
-
-    const APEXES: [&str; 7] =
-        [".", "example.", "a.example.", "b.a.example.", "c.b.a.example.", "b.example.", "other."];
-
-    fn verdict() -> impl Strategy<Value = Verdict> {
-        prop::sample::select(vec![Verdict::Open, Verdict::Blocked(Reason::NoFiling)])
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let step = prop_oneof![
-            3 => (0..APEXES.len(), verdict()).prop_map(|(apex, verdict)| Step::Insert(apex, verdict)),
-            2 => (0..APEXES.len()).prop_map(Step::Remove),
-            1 => (0..APEXES.len(), verdict()).prop_map(|(apex, verdict)| Step::Judge(apex, verdict)),
-            2 => Just(Step::Publish),
-        ];
-        prop::collection::vec(step, 1..30)
-    }
-
-    /// The hosted apexes that a name is in, the longest first.
-    fn enclosing(hosted: &BTreeMap<Name, Verdict>, of: &Name, key: HashKey) -> Vec<Name> {
-        let of = HashedName::read(of.as_wire(), key).expect("a name");
-        let suffixes = (0..=of.label_count()).rev();
-        suffixes
-            .filter_map(|labels| Name::from_wire(of.suffix(labels)))
-            .filter(|apex| hosted.contains_key(apex))
-            .collect()
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        #[test]
-        fn the_set_is_what_was_put_into_it(
-            first in prop::collection::btree_map(0..APEXES.len(), verdict(), 0..APEXES.len()),
-            steps in steps(),
-        ) {
-            let key = HashKey::random();
-            let mut portions = [Portion::new(key), Portion::new(key)];
-            let mut hosted: BTreeMap<Name, Verdict> = BTreeMap::new();
-            for (number, (apex, verdict)) in first.into_iter().enumerate() {
-                let apex = name(APEXES[apex]);
-                portions[number % 2].add(Builder::broken(&apex), Column::of(verdict));
-                hosted.insert(apex, verdict);
-            }
-            let mut filling = Filling::new(key, hosted.len());
-            portions.into_iter().for_each(|portion| filling.add(portion));
-            let mut set = filling.finish();
-            let zone_name = |entry: &Entry| Name::from_wire(entry.zone.apex()).expect("an apex");
-            // Whatever came before, nothing stays behind once all is taken out.
-            let leave = (0..APEXES.len()).map(Step::Remove).chain([Step::Publish]);
-            for step in [Step::Publish].into_iter().chain(steps).chain([Step::Publish]).chain(leave) {
-                match step {
-                    Step::Insert(apex, verdict) => {
-                        let apex = name(APEXES[apex]);
-                        set.insert(Builder::broken(&apex), Column::of(verdict));
-                        hosted.insert(apex, verdict);
-                    }
-                    Step::Remove(apex) => {
-                        let apex = name(APEXES[apex]);
-                        prop_assert_eq!(set.remove(&apex), hosted.remove(&apex).is_some());
-                    }
-                    Step::Judge(apex, verdict) => {
-                        let apex = name(APEXES[apex]);
-                        let id = HashedName::read(apex.as_wire(), key).expect("a name").full_hash();
-                        let changes = hosted.get(&apex).is_some_and(|old| *old != verdict);
-                        prop_assert_eq!(set.set_column(ZoneId(id), Column::of(verdict)), changes);
-                        hosted.entry(apex).and_modify(|old| *old = verdict);
-                    }
-                    Step::Publish => {
-                        let table = set.publish();
-                        prop_assert_eq!(table.iter().count(), hosted.len());
-                        for apex in APEXES {
-                            let below = format!("q.{}", apex.trim_start_matches('.'));
-                            for asked in [name(apex), name(&below)] {
-                                let asked_hash = HashedName::read(asked.as_wire(), key).expect("a name");
-                                let found = table.find(&asked_hash);
-                                let expected = enclosing(&hosted, &asked, key);
-                                prop_assert_eq!(found.map(|found| zone_name(found.entry)), expected.first().cloned());
-                                prop_assert_eq!(
-                                    found.and_then(|found| found.parent).map(zone_name),
-                                    expected.get(1).cloned()
-                                );
-                            }
-                        }
-                    }
-                }
-                prop_assert_eq!((set.len(), set.is_empty()), (hosted.len(), hosted.is_empty()));
-                let all: BTreeMap<Name, Verdict> =
-                    set.iter().map(|entry| (zone_name(entry), entry.column.own)).collect();
-                prop_assert_eq!(&all, &hosted);
-                prop_assert_eq!(set.iter().count(), hosted.len());
-                for apex in APEXES.map(name) {
-                    let found = set.get(&apex);
-                    prop_assert_eq!(found.map(|entry| entry.column.own), hosted.get(&apex).copied());
-                    let by_id = found.and_then(|entry| set.by_id(entry.id()));
-                    prop_assert_eq!(by_id.map(zone_name), found.map(zone_name));
-                }
-            }
-            prop_assert!(set.below.is_empty() && set.depths.is_empty() && set.table.depths == 0);
-        }
-    }
 }
