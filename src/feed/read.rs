@@ -442,6 +442,7 @@ impl Reader<'_> {
         self.measure(portion);
         portion.unmeasured = Vec::new();
         portion.kept.sort_unstable();
+        portion.kept.shrink_to_fit();
         portion.puts.shrink_to_fit();
     }
 
@@ -449,7 +450,7 @@ impl Reader<'_> {
         let mut reading = Reading { mark, layout, ..Reading::default() };
         let (mut unknown, mut untold) = (BTreeSet::new(), 0);
         for portion in portions {
-            reading.delta.kept.extend(portion.kept);
+            reading.delta.kept.push(portion.kept);
             reading.delta.puts.push(portion.puts);
             reading.count.rows += portion.count.rows;
             reading.count.bad += portion.count.bad;

@@ -23,7 +23,7 @@ impl Part<'_> {
     /// The file has no records any more.
     pub(super) fn is_empty(&self) -> bool {
         self.delta.is_none_or(|delta| {
-            delta.kept.is_empty() && delta.puts.iter().all(|portion| portion.is_empty())
+            delta.kept.iter().all(Vec::is_empty) && delta.puts.iter().all(Vec::is_empty)
         })
     }
 }
@@ -95,7 +95,7 @@ fn lost(store: &FilingStore, parts: &[&Part<'_>]) -> Vec<(FileId, Lost)> {
     for part in parts {
         let mut seen = SlotSet::default();
         if let Some(delta) = part.delta {
-            delta.kept.iter().for_each(|&(slot, _)| seen.insert(slot));
+            delta.kept.iter().flatten().for_each(|&(slot, _)| seen.insert(slot));
             let puts = delta.puts.iter().flatten();
             puts.filter_map(|put| put.replaces).for_each(|slot| seen.insert(slot));
         }

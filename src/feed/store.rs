@@ -119,9 +119,10 @@ pub(super) struct Candidate {
 #[derive(Debug, Default)]
 pub(super) struct Delta {
     /// Records of the store that the file still holds as they are, and their lines now; quickest to
-    /// take in where those of a portion are in the order of the store.
-    pub(super) kept: Vec<(u32, u32)>,
-    /// New and changed records, in portions, so that memory is given back while they are stored.
+    /// take in where those of a portion are in the order of the store. In portions, so that memory is
+    /// given back while they are taken in.
+    pub(super) kept: Vec<Vec<(u32, u32)>>,
+    /// New and changed records, in portions, too.
     pub(super) puts: Vec<Vec<Put>>,
 }
 
@@ -348,12 +349,14 @@ impl FilingStore {
     /// what it no longer says is dropped.
     pub(super) fn apply(&mut self, file: FileId, delta: Delta, rest: Rest, touched: &mut Touched) {
         let mut seen = SlotSet::default();
-        for kept in delta.kept.chunk_by(|(a, _), (b, _)| page_of(*a) == page_of(*b)) {
-            let page = self.slab.page_mut(page_of(kept[0].0));
-            for &(slot, line) in kept {
-                let entry = &mut page[within_page(slot)];
-                entry.line = if seen.contains(slot) { line.max(entry.line) } else { line };
-                seen.insert(slot);
+        for portion in delta.kept {
+            for kept in portion.chunk_by(|(a, _), (b, _)| page_of(*a) == page_of(*b)) {
+                let page = self.slab.page_mut(page_of(kept[0].0));
+                for &(slot, line) in kept {
+                    let entry = &mut page[within_page(slot)];
+                    entry.line = if seen.contains(slot) { line.max(entry.line) } else { line };
+                    seen.insert(slot);
+                }
             }
         }
         let new = delta.puts.iter().flatten().filter(|put| put.replaces.is_none()).count();

@@ -7,7 +7,9 @@ use hashbrown::HashTable;
 
 use crate::parallel::{self, Waits};
 
-const TABLES: usize = 256;
+/// A table has room for 7/8 of a power of two: of five million slots these make good use of it, 13,000
+/// of 14,336. 256 tables of twice the room took 11 MiB more.
+const TABLES: usize = 384;
 
 /// See the module's description.
 #[derive(Debug)]
