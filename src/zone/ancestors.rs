@@ -6,12 +6,13 @@ use std::sync::Arc;
 /// Words that the smallest set has: half a kilobyte.
 const FEWEST_WORDS: usize = 64;
 
-/// A set of names by their hashes. Of names that were not put into it, it says of one in 64 at most
-/// that they may be in it: a bit each, of 64 for each name.
+/// A set of names by their hashes: a bit for each name, among 64 times as many or more, so that about
+/// one stranger in 64 at most passes for one of them. None of them is ever taken for a stranger. Under
+/// a few top-level domains it is half a kilobyte, at a million zones with a parent each 8 MiB.
 #[derive(Clone, Debug)]
 pub struct Ancestors {
     words: Arc<[u64]>,
-    /// What is left of a hash without it is the number of its bit.
+    /// A hash shifted right by this is the number of its bit.
     shift: u32,
 }
 
@@ -33,7 +34,7 @@ impl Ancestors {
         Ancestors { words: Arc::from(words), shift }
     }
 
-    /// False where the name is not in the set.
+    /// False only where the name is not in the set.
     #[inline]
     pub fn may_contain(&self, hash: u64) -> bool {
         let (word, bit) = place_of(hash, self.shift);

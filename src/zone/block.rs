@@ -39,7 +39,8 @@ pub const RECORD_LEN: usize = 12;
 pub const TTL_AT: usize = 6;
 
 const CACHE_LINE: usize = 64;
-/// Of a zone that has more cache lines, which are wanted cannot be told ahead.
+/// Most cache lines of a zone that are fetched ahead: of those further on, which are wanted cannot be
+/// told before the first have come.
 const MOST_LINES: usize = 16;
 
 pub(super) const ZONE_BROKEN: u8 = 1;
@@ -141,7 +142,7 @@ impl Zone {
     pub(super) fn lines(&self) -> u8 {
         let first = self.0.as_ptr().addr();
         let end = self.bytes().as_ptr().addr() + self.size();
-        // At most sixteen.
+        // It fits: no more than `MOST_LINES`.
         (end.div_ceil(CACHE_LINE) - first / CACHE_LINE).min(MOST_LINES) as u8
     }
 
@@ -437,4 +438,20 @@ pub(super) fn u16_at(bytes: &[u8], at: usize) -> u16 {
 
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(get(bytes, at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_are_those_that_the_allocation_lies_in() {
+        for len in 1..2_048 {
+            let zone = Zone::of_block(&vec![0; len]);
+            let first = zone.0.as_ptr().addr();
+            let end = zone.bytes().as_ptr_range().end.addr();
+            let lines = (first / CACHE_LINE..).take_while(|line| line * CACHE_LINE < end).count();
+            assert_eq!(usize::from(zone.lines()), lines.min(MOST_LINES), "{len} bytes");
+        }
+    }
 }

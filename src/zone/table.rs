@@ -189,11 +189,10 @@ impl ZoneTable {
             // Without any left it is 128, more than a name has.
             let labels = depths.trailing_zeros() as usize;
             depths &= depths.wrapping_sub(1);
-            // What has nothing below it has nothing further below either.
-            let goes_on = labels <= most
-                && (labels == 0 || self.ancestors.may_contain(name.hash(labels - 1)));
-            goes_on.then_some(labels)
+            (labels <= most).then_some(labels)
         })
+        // What has nothing below it has nothing further below either.
+        .take_while(|&labels| labels == 0 || self.ancestors.may_contain(name.hash(labels - 1)))
     }
 
     #[inline]
