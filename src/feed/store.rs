@@ -4,7 +4,7 @@
 //! read files and keeps no text but the few names that only some records have; what else a record
 //! says is read again from its file, by its [`Place`].
 //!
-//! One record costs 48 bytes and about 8 in the index, so that five million fit in 280 MB. A site
+//! One record costs 48 bytes and about 6 in the index, so that five million fit in 280 MB. A site
 //! domain is known by its 64-bit hash ([`SiteKey`]): with one million hosted zones and five million
 //! filed domains, the odds that any hosted one meets a stranger's record are about 1 in 4 million.
 //!

@@ -232,13 +232,11 @@ fn is_at(entry: &Entry, name: &HashedName) -> bool {
 fn release<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, u32>, key: K) -> u32 {
     let hashbrown::hash_map::Entry::Occupied(mut count) = counts.entry(key) else { return 0 };
     *count.get_mut() -= 1;
-    match *count.get() {
-        0 => {
-            count.remove();
-            0
-        }
-        left => left,
+    let left = *count.get();
+    if left == 0 {
+        count.remove();
     }
+    left
 }
 
 /// Lays entries out by hash, with at least one free slot so that every search ends.
