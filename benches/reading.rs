@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use beiand::feed::{Feed, FeedSettings, FilingStore, Moment, SiteKey};
+use beiand::feed::{Changed, Feed, FeedSettings, FilingStore, Moment, Scope, Shrink, SiteKey};
 use beiand::filing::decide::{FilingPolicy, Target, decide};
 use beiand::filing::{Facts, Instant};
 use beiand::master::{Reader, Records};
@@ -268,6 +268,62 @@ fn filings(bencher: Bencher, format: Format) {
     fs::write(folder.path().join("1").with_extension(format.extension()), text).expect("written");
     bencher.counter(ItemsCount::new(MANY)).counter(bytes).bench_local(|| {
         counted(|| feed_of(folder.path(), MANY));
+    });
+}
+
+/// What becomes of a file whose rows come in another order.
+#[derive(Clone, Copy, Debug)]
+enum Reread {
+    Csv,
+    Ndjson,
+    /// And each row says something else.
+    EveryRowNew,
+}
+
+impl Reread {
+    fn format(self) -> Format {
+        match self {
+            Reread::Csv | Reread::EveryRowNew => Format::Csv,
+            Reread::Ndjson => Format::Ndjson,
+        }
+    }
+
+    /// The file as it is, and as it is then.
+    fn texts(self) -> [String; 2] {
+        let text = self.format().text(MANY);
+        let (head, rows) = match self.format() {
+            Format::Csv => text.split_once('\n').expect("a header"),
+            _ => ("", text.as_str()),
+        };
+        let turned: String = rows.split_inclusive('\n').rev().collect();
+        let turned = match self {
+            Reread::EveryRowNew => turned.replace("T15:", "T16:"),
+            Reread::Csv | Reread::Ndjson => turned,
+        };
+        let turned = if head.is_empty() { turned } else { format!("{head}\n{turned}") };
+        [text, turned]
+    }
+}
+
+/// A file that another one is put in the place of, to the store that has its records.
+#[divan::bench(args = [Reread::Csv, Reread::Ndjson, Reread::EveryRowNew], sample_size = 1)]
+fn reread(bencher: Bencher, reread: Reread) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("1").with_extension(reread.format().extension());
+    let texts = reread.texts();
+    let bytes = BytesCount::new(texts[0].len());
+    fs::write(&file, &texts[0]).expect("written");
+    let mut feed = feed_of(folder.path(), MANY);
+    let mut next = texts.iter().cycle().skip(1);
+    let replace = || {
+        let aside = file.with_extension("tmp");
+        fs::write(&aside, next.next().expect("they come again and again")).expect("written");
+        fs::rename(&aside, &file).expect("renamed");
+    };
+    let bencher = bencher.counter(ItemsCount::new(MANY)).counter(bytes).with_inputs(replace);
+    bencher.bench_local_values(|()| {
+        let change = counted(|| feed.refresh(&Scope::All, &[], Shrink::Accept, Moment::now()));
+        assert_eq!((change.changed == Changed::None), !matches!(reread, Reread::EveryRowNew));
     });
 }
 

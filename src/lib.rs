@@ -29,6 +29,7 @@ pub mod filing;
 pub mod gate;
 pub mod journal;
 pub mod master;
+mod memory;
 pub mod monitor;
 pub mod notice;
 pub mod parallel;

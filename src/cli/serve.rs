@@ -14,6 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::{Exit, Failure, limits, logging, privileges, service, settings};
 use crate::answer::cookie::CookieSecret;
 use crate::config::Config;
+use crate::memory;
 use crate::monitor::Monitor;
 use crate::monitor::page::{self, MetricsPage};
 use crate::monitor::tally::Tally;
@@ -33,6 +34,7 @@ const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Serves until a signal asks to stop.
 pub fn run(config: &Config) -> Result<Exit, Failure> {
+    memory::keep_little();
     let log = logging::start(config.log);
     logging::log_panics();
     tracing::info!(

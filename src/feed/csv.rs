@@ -12,7 +12,7 @@ use super::split::marks;
 use crate::filing::record::{Field, Fields};
 
 /// What the columns of a file mean, from its header.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Columns(Vec<Option<Field>>);
 
 /// Buffers for rows with quotes, used again for each.
@@ -108,6 +108,19 @@ impl Columns {
                     .into(),
             })
         }
+    }
+
+    /// The value of a field, where no value before it holds a comma: found without reading the row.
+    pub(super) fn perhaps_value<'a>(&self, row: &'a [u8], field: Field) -> Option<&'a [u8]> {
+        let index = self.0.iter().position(|&column| column == Some(field))?;
+        let mut ends = marks(row, [b',', b'\r', b'\n']);
+        let start = match index.checked_sub(1) {
+            None => 0,
+            Some(before) => ends.nth(before)? + 1,
+        };
+        let value = row.get(start..ends.next().unwrap_or(row.len()))?;
+        let unquoted = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+        Some(unquoted.unwrap_or(value))
     }
 
     /// The byte in the row at which a field's value begins.

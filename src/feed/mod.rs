@@ -37,6 +37,7 @@ mod shrink;
 mod split;
 mod store;
 mod texts;
+mod verbatim;
 
 #[cfg(test)]
 mod tests;

@@ -89,6 +89,15 @@ pub(super) fn position(text: &str, key: &str) -> Option<usize> {
     Some(text.len() - rest.len())
 }
 
+/// The value of a key, where it is written as it mostly is: found without reading the line.
+pub(super) fn perhaps_value(line: &[u8], field: Field) -> Option<&[u8]> {
+    let key = field.name().as_bytes();
+    let at = memchr::memmem::find(line, key)?;
+    let behind = line.get(at + key.len()..)?.strip_prefix(b"\"")?.trim_ascii_start();
+    let value = behind.strip_prefix(b":")?.trim_ascii_start().strip_prefix(b"\"")?;
+    value.get(..memchr::memchr(b'"', value)?)
+}
+
 fn count_chars(bytes: &[u8]) -> u32 {
     bytes.iter().filter(|&&byte| byte & 0xC0 != 0x80).count() as u32
 }

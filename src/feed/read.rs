@@ -9,6 +9,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
 use super::csv::Columns;
@@ -17,11 +18,15 @@ use super::files::{self, not_ours};
 use super::mark::{BLOCK, Mark, read_at};
 use super::miit::{Finished, name_in_reply};
 use super::packed::{Marks, PackedFacts, application_at};
-use super::rows::{Format, HeaderFault, Layout, Row, RowProblem, each_queried_row, each_row};
+use super::rows::{
+    Format, HeaderFault, Layout, Row, RowProblem, RowReader, RowText, each_queried_row, each_row,
+    row_texts,
+};
 use super::split::{End, Framing, record_len};
 use super::store::{
     Candidate, CoveredName, Delta, FileId, FilingStore, Put, Rare, Same, SiteKey, TOGETHER,
 };
+use super::verbatim::{TextMark, Verbatim};
 use crate::fault::{Fault, Severity};
 use crate::filing::record::{Field, FieldFault, Fields, FilingRecord};
 use crate::filing::site_domain::SiteDomain;
@@ -289,7 +294,7 @@ impl Reader<'_> {
         };
         let mut portion = Portion::default();
         if !text.trim().is_empty() {
-            each_queried_row(text, &mut |row| self.take(row, None, &mut portion)).map_err(
+            each_queried_row(text, &mut |row| self.take(row, None, None, &mut portion)).map_err(
                 |(finished, fault)| match (finished, end) {
                     (Finished::No, End::Open) => Unread::Unfinished,
                     _ => self.refused(0, fault),
@@ -312,6 +317,7 @@ impl Reader<'_> {
         end: End,
     ) -> Result<Reading, Unread> {
         let cutter = Mutex::new(Cutter::new(file, from, &layout, limit, end));
+        let verbatim = Verbatim::of(&layout, self.store.text_seed());
         let mut progress = Progress::new("bytes of filings", Some(limit));
         let (mut portions, mut failed) = (Vec::new(), None);
         // Cutting is quick: who has cut a portion reads it, while the next one cuts.
@@ -324,7 +330,7 @@ impl Reader<'_> {
                 }
                 cut
             };
-            Ok(cut.map(|cut| (cut.bytes.len() as u64, self.portion(&layout, &cut))))
+            Ok(cut.map(|cut| (cut.bytes.len() as u64, self.portion(&layout, &verbatim, &cut))))
         };
         parallel::until_done(
             vec![()],
@@ -361,33 +367,61 @@ impl Reader<'_> {
         Ok(self.gather(portions, cutter.mark(), Some(layout)))
     }
 
-    fn portion(&self, layout: &Layout, cut: &Cut) -> Portion {
+    fn portion(&self, layout: &Layout, verbatim: &Verbatim<'_>, cut: &Cut) -> Portion {
         let mut portion = Portion::default();
         let mut unknown = BTreeSet::new();
-        each_row(
-            layout,
-            &cut.bytes,
-            cut.first_line,
-            &mut |name| {
-                if !unknown.contains(name) && unknown.len() < 32 {
-                    unknown.insert(name.to_owned());
+        let mut note = |name: &str| {
+            if !unknown.contains(name) && unknown.len() < 32 {
+                unknown.insert(name.to_owned());
+            }
+        };
+        let mut reader = RowReader::of(layout);
+        let is_reread = self.store.has_records_in(self.file);
+        let mut rows = row_texts(layout, &cut.bytes, cut.first_line).map(|row| {
+            let site = is_reread.then(|| verbatim.perhaps_site(row.bytes)).flatten();
+            site.into_iter().for_each(|site| self.store.fetch_way_to(site));
+            (row, verbatim.mark(row.bytes), site)
+        });
+        loop {
+            let batch: ArrayVec<(RowText<'_>, TextMark, Option<SiteKey>), TOGETHER> =
+                rows.by_ref().take(TOGETHER).collect();
+            if batch.is_empty() {
+                break;
+            }
+            self.store.fetch(batch.iter().filter_map(|&(_, _, site)| site));
+            for (row, mark, site) in batch {
+                match site.and_then(|site| self.store.find_text(self.file, site, mark)) {
+                    Some(slot) => {
+                        portion.count.rows += 1;
+                        portion.kept.push((slot, row.line));
+                    }
+                    None => reader.read(row, &mut note, &mut |row| {
+                        self.take(row, Some(mark), Some(layout), &mut portion)
+                    }),
                 }
-            },
-            &mut |row| self.take(row, Some(layout), &mut portion),
-        );
+            }
+        }
         portion.unknown = unknown;
         self.finish(&mut portion);
         portion
     }
 
-    fn take(&self, row: Row<'_>, layout: Option<&Layout>, portion: &mut Portion) {
+    /// Takes in what a row says. `mark` is that of its text.
+    fn take(
+        &self,
+        row: Row<'_>,
+        mark: Option<TextMark>,
+        layout: Option<&Layout>,
+        portion: &mut Portion,
+    ) {
         portion.count.rows += 1;
         match row {
             Row::Bad { line, problem } => {
                 portion.count.bad += 1;
                 portion.tell(|| self.fault(Severity::Error, line, problem));
             }
-            Row::Record { line, fields, text } => {
+            Row::Record { line, fields, text, has_unknown } => {
+                let untold = portion.count_faults();
                 let (record, faults) = FilingRecord::from_fields(fields);
                 for fault in faults {
                     portion.tell(|| self.field_fault(fault, line, layout.zip(text)));
@@ -398,7 +432,10 @@ impl Reader<'_> {
                         for fault in record.warnings_at(self.now) {
                             portion.tell(|| self.field_fault(fault, line, layout.zip(text)));
                         }
-                        portion.unmeasured.push(candidate(record, self.provider, line));
+                        // What is to be told of a row is told each time that its file is read.
+                        let says_it_all = !has_unknown && portion.count_faults() == untold;
+                        let mark = mark.filter(|_| says_it_all);
+                        portion.unmeasured.push(candidate(record, self.provider, line, mark));
                         if portion.unmeasured.len() == TOGETHER {
                             self.measure(portion);
                         }
@@ -428,7 +465,12 @@ impl Reader<'_> {
         self.store.fetch(portion.unmeasured.iter().map(|candidate| candidate.site));
         for candidate in portion.unmeasured.drain(..) {
             match self.store.compare(self.file, &candidate) {
-                Some((slot, Same::Yes)) => portion.kept.push((slot, candidate.line)),
+                Some((slot, Same::Yes { in_these_words })) => {
+                    portion.kept.push((slot, candidate.line));
+                    if !in_these_words {
+                        portion.reworded.push((slot, candidate.mark));
+                    }
+                }
                 Some((slot, Same::No)) => {
                     portion.puts.push(Put { replaces: Some(slot), candidate });
                 }
@@ -443,6 +485,7 @@ impl Reader<'_> {
         portion.unmeasured = Vec::new();
         portion.kept.sort_unstable();
         portion.kept.shrink_to_fit();
+        portion.reworded.shrink_to_fit();
         portion.puts.shrink_to_fit();
     }
 
@@ -451,6 +494,7 @@ impl Reader<'_> {
         let (mut unknown, mut untold) = (BTreeSet::new(), 0);
         for portion in portions {
             reading.delta.kept.push(portion.kept);
+            reading.delta.reworded.push(portion.reworded);
             reading.delta.puts.push(portion.puts);
             reading.count.rows += portion.count.rows;
             reading.count.bad += portion.count.bad;
@@ -475,7 +519,12 @@ impl Reader<'_> {
 }
 
 /// The store's form of a record.
-fn candidate(record: &FilingRecord<'_>, provider: &str, line: u32) -> Candidate {
+fn candidate(
+    record: &FilingRecord<'_>,
+    provider: &str,
+    line: u32,
+    mark: Option<TextMark>,
+) -> Candidate {
     let provider = record.provider_is(provider);
     let facts = record.facts(provider, Role::Domain);
     let site = record.site_domain();
@@ -494,6 +543,7 @@ fn candidate(record: &FilingRecord<'_>, provider: &str, line: u32) -> Candidate 
         packed: PackedFacts::pack(&facts, Marks { cancels_subject, has_rare }),
         application_at: application_at(&facts),
         line,
+        mark,
         rare: has_rare.then(|| Box::new(Rare { below, new_domain })),
     }
 }
@@ -513,6 +563,7 @@ struct Portion {
     /// Read, but not yet compared with the store.
     unmeasured: Vec<Candidate>,
     kept: Vec<(u32, u32)>,
+    reworded: Vec<(u32, Option<TextMark>)>,
     puts: Vec<Put>,
     count: Count,
     faults: Vec<Fault>,
@@ -527,5 +578,9 @@ impl Portion {
         } else {
             self.untold += 1;
         }
+    }
+
+    fn count_faults(&self) -> usize {
+        self.faults.len() + self.untold
     }
 }

@@ -259,7 +259,7 @@ impl Feed {
                 paths
             }
         };
-        self.get_to_know(&paths);
+        self.get_to_know(&paths, &mut round);
         let reconsider = match shrink {
             Shrink::Accept => Reconsider::Yes,
             Shrink::Guard => Reconsider::No,
@@ -334,13 +334,16 @@ impl Feed {
     }
 
     /// Gives each new file its id, and all their order.
-    fn get_to_know(&mut self, paths: &[PathBuf]) {
+    fn get_to_know(&mut self, paths: &[PathBuf], round: &mut Round) {
         let known = self.sources.len();
         for path in paths {
             if !self.sources.contains_key(path)
                 && let Some(format) = Format::of(path)
             {
-                let id = FileId(self.paths.len() as u32);
+                let Some(id) = FileId::next(self.paths.len()) else {
+                    round.faults.push(too_many_files(&self.settings.path.join(path)));
+                    continue;
+                };
                 self.paths.push(path.clone());
                 self.sources.insert(
                     path.clone(),
@@ -543,6 +546,15 @@ impl Plan {
         let delta = self.version.as_ref().map(|version| &version.reading.delta);
         Part { file: self.id, delta }
     }
+}
+
+fn too_many_files(path: &Path) -> Fault {
+    Fault::of_file(
+        Severity::Error,
+        path,
+        "is not read: more filing files have come and gone than can be told apart",
+        "restart beiand, and put the records of many files in one",
+    )
 }
 
 /// What one refresh gathers.

@@ -40,7 +40,7 @@ impl Format {
 }
 
 /// A format that is read line by line, with what its header told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) enum Layout {
     Csv(Columns),
     Ndjson,
@@ -98,10 +98,89 @@ pub(super) struct RowProblem {
 /// One row of a file.
 #[derive(Debug)]
 pub(super) enum Row<'a> {
-    /// Its fields, and the text of the record where it has one of its own.
-    Record { line: u32, fields: &'a Fields<'a>, text: Option<&'a str> },
+    /// Its fields, and the text of the record where it has one of its own. `has_unknown`: also of
+    /// keys that mean nothing to us.
+    Record { line: u32, fields: &'a Fields<'a>, text: Option<&'a str>, has_unknown: bool },
     /// It can't be read.
     Bad { line: u32, problem: RowProblem },
+}
+
+/// A record as it stands in a file, unread.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowText<'a> {
+    pub(super) line: u32,
+    pub(super) bytes: &'a [u8],
+}
+
+/// Whole records one by one, unread.
+pub(super) fn row_texts<'a>(
+    layout: &Layout,
+    bytes: &'a [u8],
+    first_line: u32,
+) -> impl Iterator<Item = RowText<'a>> {
+    // Without quotes a record is a line.
+    let framing = match memchr::memchr(b'"', bytes) {
+        Some(_) => layout.framing(),
+        None => Framing::Lines,
+    };
+    let (mut rest, mut next_line) = (bytes, first_line);
+    std::iter::from_fn(move || {
+        let (bytes, behind) = rest.split_at(record_len(rest, framing, End::Final)?);
+        let line = next_line;
+        rest = behind;
+        next_line += match framing {
+            Framing::Lines => 1,
+            Framing::QuotedLines => memchr::memchr_iter(b'\n', bytes).count() as u32,
+        };
+        Some(RowText { line, bytes })
+    })
+}
+
+/// Reads records, and keeps the buffers that this takes.
+#[derive(Debug)]
+pub(super) struct RowReader<'l> {
+    layout: &'l Layout,
+    unquoted: Unquoted,
+    decoded: Decoded,
+}
+
+impl<'l> RowReader<'l> {
+    pub(super) fn of(layout: &'l Layout) -> RowReader<'l> {
+        RowReader { layout, unquoted: Unquoted::default(), decoded: Decoded::default() }
+    }
+
+    /// Reads one record, if it is not blank. `unknown` is told each key that means nothing to us.
+    pub(super) fn read(
+        &mut self,
+        row: RowText<'_>,
+        unknown: &mut dyn FnMut(&str),
+        take: &mut dyn FnMut(Row<'_>),
+    ) {
+        let RowText { line, bytes } = row;
+        match std::str::from_utf8(bytes) {
+            Ok(text) if is_blank(text) => {}
+            Ok(text) => {
+                let (mut fields, mut has_unknown) = (Fields::default(), false);
+                let mut unknown = |name: &str| {
+                    has_unknown = true;
+                    unknown(name);
+                };
+                let (decoded, unquoted) = (&mut self.decoded, &mut self.unquoted);
+                let read = match self.layout {
+                    Layout::Csv(columns) => columns.row(text, unquoted, &mut fields),
+                    Layout::Ndjson => ndjson::object(text, decoded, &mut fields, &mut unknown),
+                };
+                take(match read {
+                    Ok(()) => Row::Record { line, fields: &fields, text: Some(text), has_unknown },
+                    Err(problem) => Row::Bad { line, problem },
+                });
+            }
+            Err(error) => {
+                let (lines_before, problem) = not_utf8(bytes, error.valid_up_to());
+                take(Row::Bad { line: line + lines_before, problem });
+            }
+        }
+    }
 }
 
 /// Walks through whole records. `unknown` is told each key that means nothing to us.
@@ -112,40 +191,8 @@ pub(super) fn each_row(
     unknown: &mut dyn FnMut(&str),
     take: &mut dyn FnMut(Row<'_>),
 ) {
-    let (mut unquoted, mut decoded) = (Unquoted::default(), Decoded::default());
-    let (mut rest, mut line) = (bytes, first_line);
-    // Without quotes a record is a line.
-    let framing = match memchr::memchr(b'"', bytes) {
-        Some(_) => layout.framing(),
-        None => Framing::Lines,
-    };
-    while let Some(len) = record_len(rest, framing, End::Final) {
-        let (record, behind) = rest.split_at(len);
-        rest = behind;
-        let lines = match framing {
-            Framing::Lines => 1,
-            Framing::QuotedLines => memchr::memchr_iter(b'\n', record).count() as u32,
-        };
-        match std::str::from_utf8(record) {
-            Ok(text) if is_blank(text) => {}
-            Ok(text) => {
-                let mut fields = Fields::default();
-                let read = match layout {
-                    Layout::Csv(columns) => columns.row(text, &mut unquoted, &mut fields),
-                    Layout::Ndjson => ndjson::object(text, &mut decoded, &mut fields, unknown),
-                };
-                take(match read {
-                    Ok(()) => Row::Record { line, fields: &fields, text: Some(text) },
-                    Err(problem) => Row::Bad { line, problem },
-                });
-            }
-            Err(error) => {
-                let (lines_before, problem) = not_utf8(record, error.valid_up_to());
-                take(Row::Bad { line: line + lines_before, problem });
-            }
-        }
-        line += lines;
-    }
+    let mut reader = RowReader::of(layout);
+    row_texts(layout, bytes, first_line).for_each(|row| reader.read(row, unknown, take));
 }
 
 /// Walks through the records of a reply of the ministry's query.
@@ -156,7 +203,8 @@ pub(super) fn each_queried_row(
     for row in miit::reply(text)? {
         match row {
             Ok(record) => {
-                take(Row::Record { line: record.line, fields: &record.fields(), text: None });
+                let (line, fields) = (record.line, &record.fields());
+                take(Row::Record { line, fields, text: None, has_unknown: false });
             }
             Err((line, problem)) => take(Row::Bad { line, problem }),
         }

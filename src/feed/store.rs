@@ -4,7 +4,7 @@
 //! read files and keeps no text but the few names that only some records have; what else a record
 //! says is read again from its file, by its [`Place`].
 //!
-//! One record costs 48 bytes and about 6 in the index, so that five million fit in 280 MB. A site
+//! One record costs 48 bytes and less than 5 in the index, so that five million fit in 265 MB. A site
 //! domain is known by its 64-bit hash ([`SiteKey`]): with one million hosted zones and five million
 //! filed domains, the odds that any hosted one meets a stranger's record are about 1 in 4 million.
 //!
@@ -18,6 +18,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::packed::PackedFacts;
+use super::verbatim::{TextMark, TextSeed};
 use crate::filing::record::falls_with_subject;
 use crate::filing::site_domain::hash_text;
 use crate::filing::{Facts, Role, Standing};
@@ -28,7 +29,7 @@ mod slots;
 
 pub(super) use saved::{SavedStore, read_page, write_page};
 use site_slots::SiteSlots;
-use slots::{Entry, Slab, Slots, page_of, within_page};
+use slots::{Entry, NO_FILE, Slab, Slots, key_and_file, page_of, within_page};
 pub(super) use slots::{Page, SlotSet};
 
 /// A site domain, by its hash ([`crate::filing::site_domain::SiteDomain::hash64`], which for names
@@ -43,9 +44,17 @@ impl SiteKey {
     }
 }
 
-/// A file of the feed. Ids are given once and stay with the path while the feed lives.
+/// A file of the feed. Ids are given once and stay with the path while the feed lives. They have 24
+/// bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FileId(pub u32);
+
+impl FileId {
+    /// The id of one more file than there are; `None` where so many cannot be told apart.
+    pub(super) fn next(files: usize) -> Option<FileId> {
+        u32::try_from(files).ok().filter(|&file| file < NO_FILE).map(FileId)
+    }
+}
 
 /// Where a record stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -112,6 +121,8 @@ pub(super) struct Candidate {
     pub(super) packed: PackedFacts,
     pub(super) application_at: Option<NonZeroU32>,
     pub(super) line: u32,
+    /// Of the text that it was read from, where that says all there is to tell.
+    pub(super) mark: Option<TextMark>,
     pub(super) rare: Option<Box<Rare>>,
 }
 
@@ -122,6 +133,8 @@ pub(super) struct Delta {
     /// take in where those of a portion are in the order of the store. In portions, so that memory is
     /// given back while they are taken in.
     pub(super) kept: Vec<Vec<(u32, u32)>>,
+    /// Those of them that say the same in other words.
+    pub(super) reworded: Vec<Vec<(u32, Option<TextMark>)>>,
     /// New and changed records, in portions, too.
     pub(super) puts: Vec<Vec<Put>>,
 }
@@ -160,6 +173,7 @@ pub(super) const CROWD: usize = 4096;
 #[derive(Debug, Default)]
 pub struct FilingStore {
     slab: Slab,
+    text_seed: TextSeed,
     /// Every slot that holds a record, by the record's site domain.
     by_site: SiteSlots,
     /// By file id.
@@ -195,11 +209,17 @@ impl FilingStore {
         self.records == 0
     }
 
+    /// Begins to bring in what leads to the records of a site domain.
+    pub(super) fn fetch_way_to(&self, site: SiteKey) {
+        self.by_site.fetch(site.0);
+    }
+
     /// Begins to bring in the records of some site domains, side by side: each by itself is two waits
     /// for memory.
-    pub fn fetch(&self, sites: impl Iterator<Item = SiteKey>) {
-        let slots: Vec<u32> = sites.flat_map(|site| self.by_site.perhaps_of(site.0)).collect();
-        slots.into_iter().for_each(|slot| self.slab.fetch(slot));
+    pub fn fetch(&self, sites: impl Iterator<Item = SiteKey> + Clone) {
+        sites.clone().for_each(|site| self.fetch_way_to(site));
+        let slots = sites.flat_map(|site| self.by_site.perhaps_of(site.0));
+        slots.for_each(|slot| self.slab.fetch(slot));
     }
 
     /// The records that count for a site domain, in no particular order: its own, and those of
@@ -253,7 +273,11 @@ impl FilingStore {
         if self.cancellations(entry.subject).any(|other| falls_with_subject(&facts, &other)) {
             facts.standing = Standing::Cancelled;
         }
-        StoredRecord { facts, covers, place: Place { file: FileId(entry.file), line: entry.line } }
+        StoredRecord {
+            facts,
+            covers,
+            place: Place { file: FileId(entry.file()), line: entry.line },
+        }
     }
 
     /// The records that count and cancel the subject with all its sites.
@@ -265,7 +289,7 @@ impl FilingStore {
     }
 
     fn unpack(&self, slot: u32, entry: &Entry) -> Facts {
-        entry.facts.unpack(entry.key, entry.subject, self.application_at(slot, entry))
+        entry.facts.unpack(entry.key(), entry.subject, self.application_at(slot, entry))
     }
 
     fn application_at(&self, slot: u32, entry: &Entry) -> Option<NonZeroU32> {
@@ -293,10 +317,10 @@ impl FilingStore {
     /// Whether no later file has a record of the same key.
     fn counts(&self, slot: u32) -> bool {
         let entry = self.slab.get(slot);
-        let rank = self.rank(entry.file);
+        let rank = self.rank(entry.file());
         self.slots_of(SiteKey(entry.site)).all(|other| {
             let other = self.slab.get(other);
-            other.key != entry.key || self.rank(other.file) <= rank
+            other.key() != entry.key() || self.rank(other.file()) <= rank
         })
     }
 }
@@ -311,6 +335,24 @@ impl FilingStore {
             }
             self.files[file.0 as usize].rank = rank;
         }
+    }
+
+    /// What the marks of texts go by.
+    pub(super) fn text_seed(&self) -> TextSeed {
+        self.text_seed
+    }
+
+    /// Whether the file has any record.
+    pub(super) fn has_records_in(&self, file: FileId) -> bool {
+        self.files.get(file.0 as usize).is_some_and(|file| file.slots.iter().next().is_some())
+    }
+
+    /// The file's record of a site domain that was read from this text.
+    pub(super) fn find_text(&self, file: FileId, site: SiteKey, mark: TextMark) -> Option<u32> {
+        self.slots_of(site).find(|&slot| {
+            let entry = self.slab.get(slot);
+            entry.mark == Some(mark) && entry.file() == file.0
+        })
     }
 
     /// The file's record of that key, if it has one, and whether it says the same.
@@ -328,20 +370,20 @@ impl FilingStore {
         let slots = self.files.get(file.0 as usize).into_iter().flat_map(|file| file.slots.iter());
         slots.filter(|&slot| !seen.contains(slot)).map(|slot| {
             let entry = self.slab.get(slot);
-            (slot, SiteKey(entry.site), entry.key)
+            (slot, SiteKey(entry.site), entry.key())
         })
     }
 
     /// Whether a record of that key would be left if the slots of `removed` went.
     pub(super) fn survives(&self, site: SiteKey, key: u64, removed: &SlotSet) -> bool {
-        self.slots_of(site).any(|slot| self.slab.get(slot).key == key && !removed.contains(slot))
+        self.slots_of(site).any(|slot| self.slab.get(slot).key() == key && !removed.contains(slot))
     }
 
     /// Whether a file other than `file` has a record of that key.
     pub(super) fn stands_elsewhere(&self, site: SiteKey, key: u64, file: FileId) -> bool {
         self.slots_of(site).any(|slot| {
             let entry = self.slab.get(slot);
-            entry.key == key && entry.file != file.0
+            entry.key() == key && entry.file() != file.0
         })
     }
 
@@ -358,6 +400,9 @@ impl FilingStore {
                     seen.insert(slot);
                 }
             }
+        }
+        for (slot, mark) in delta.reworded.into_iter().flatten() {
+            self.slab.get_mut(slot).mark = mark;
         }
         let new = delta.puts.iter().flatten().filter(|put| put.replaces.is_none()).count();
         let slab = &self.slab;
@@ -387,8 +432,8 @@ impl FilingStore {
             for slot in self.slots_of(new.site) {
                 of_site += 1;
                 let entry = self.slab.get(slot);
-                is_known |= entry.key == new.key;
-                if entry.key == new.key && entry.file == file.0 {
+                is_known |= entry.key() == new.key;
+                if entry.is_of(file, new.key) {
                     replaces = Some(slot);
                     break;
                 }
@@ -437,10 +482,7 @@ impl FilingStore {
     }
 
     fn find(&self, file: FileId, site: SiteKey, key: u64) -> Option<u32> {
-        self.slots_of(site).find(|&slot| {
-            let entry = self.slab.get(slot);
-            entry.key == key && entry.file == file.0
-        })
+        self.slots_of(site).find(|&slot| self.slab.get(slot).is_of(file, key))
     }
 
     fn same(&self, slot: u32, new: &Candidate) -> Same {
@@ -449,18 +491,21 @@ impl FilingStore {
             && self.application_at(slot, &entry) == new.application_at
             && entry.subject == new.subject
             && self.rare_of(slot, &entry) == new.rare.as_deref();
-        if equal { Same::Yes } else { Same::No }
+        match equal {
+            true => Same::Yes { in_these_words: entry.mark == new.mark },
+            false => Same::No,
+        }
     }
 
     fn insert(&mut self, file: FileId, new: Candidate, touched: &mut Touched) -> u32 {
         self.note(new.site, new.key, new.subject, touched);
         let slot = self.slab.insert(Entry {
             site: new.site.0,
-            key: new.key,
+            key_and_file: key_and_file(new.key, file),
             subject: new.subject,
             facts: new.packed,
-            file: file.0,
             line: new.line,
+            mark: new.mark,
         });
         self.files[file.0 as usize].slots.push(slot);
         let slab = &self.slab;
@@ -476,6 +521,7 @@ impl FilingStore {
         entry.subject = new.subject;
         entry.facts = new.packed;
         entry.line = new.line;
+        entry.mark = new.mark;
         self.add_rare(slot, new, touched);
     }
 
@@ -497,11 +543,12 @@ impl FilingStore {
     fn remove(&mut self, slot: u32, touched: &mut Touched) {
         let entry = self.slab.get(slot);
         let site = SiteKey(entry.site);
-        self.note(site, entry.key, entry.subject, touched);
+        self.note(site, entry.key(), entry.subject, touched);
         self.drop_rare(slot, touched);
-        self.by_site.remove(site.0, slot);
+        let slab = &self.slab;
+        self.by_site.remove(site.0, slot, |other| slab.get(other).site);
         self.slab.remove(slot);
-        if !self.slots_of(site).any(|other| self.slab.get(other).key == entry.key) {
+        if !self.slots_of(site).any(|other| self.slab.get(other).key() == entry.key()) {
             self.records -= 1;
         }
     }
@@ -550,7 +597,7 @@ impl FilingStore {
         {
             touched.sites.push(new_domain.site);
             forget(&mut self.moved_to, new_domain.site.0, slot);
-            forget(&mut self.moving, entry.key, slot);
+            forget(&mut self.moving, entry.key(), slot);
         }
     }
 }
@@ -558,7 +605,7 @@ impl FilingStore {
 /// Whether a file's record says what the store has of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Same {
-    Yes,
+    Yes { in_these_words: bool },
     No,
 }
 
@@ -593,7 +640,7 @@ impl FilingStore {
         let of_files = self.files.iter().flat_map(|file| file.slots.iter());
         assert_eq!(sorted(of_files.collect()), held);
         for (file, of_file) in (0..).zip(&self.files) {
-            assert!(of_file.slots.iter().all(|slot| self.slab.get(slot).file == file));
+            assert!(of_file.slots.iter().all(|slot| self.slab.get(slot).file() == file));
         }
         let side = |slot: &u32| self.slab.get(*slot).facts;
         assert!(self.application_at.keys().all(|slot| side(slot).has_application()));

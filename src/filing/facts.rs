@@ -120,7 +120,8 @@ pub enum Role {
 /// One filing of one domain, of one kind, with one provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Facts {
-    /// Hash of the record's key: (domain, subject number or subject, kind, provider).
+    /// Hash of the record's key, (domain, subject number or subject, kind, provider), in 40 bits
+    /// ([`super::record::KEY_BITS`]).
     pub key: u64,
     /// Hash of the subject (its number, or its name where there is none): a subject's
     /// cancellation reaches all its sites.

@@ -48,6 +48,8 @@ pub(super) struct Queue {
     inotify: Inotify,
     /// The watched folders, by their real paths.
     folders: HashMap<WatchDescriptor, PathBuf>,
+    /// Kept from one reading to the next: who writes a great file bit by bit causes many.
+    buffer: Box<[u8]>,
 }
 
 impl fmt::Debug for Queue {
@@ -59,7 +61,8 @@ impl fmt::Debug for Queue {
 impl Queue {
     /// An empty one. Errors: the system's limit of such queues, or of open files.
     pub(super) fn new() -> io::Result<Queue> {
-        Ok(Queue { inotify: Inotify::init()?, folders: HashMap::new() })
+        let buffer = vec![0; BUFFER].into();
+        Ok(Queue { inotify: Inotify::init()?, folders: HashMap::new(), buffer })
     }
 
     /// Watches a folder, again where it was watched before. Errors: `StorageFull` at the system's
@@ -86,11 +89,14 @@ impl Queue {
     /// Empties the queue.
     pub(super) fn drain(&mut self) -> Vec<FileEvent> {
         let mut drained = Vec::new();
-        let mut buffer = vec![0; BUFFER];
+        let mut is_empty = false;
         for _ in 0..MAX_READS {
-            let events = match self.inotify.read_events(&mut buffer) {
+            let events = match self.inotify.read_events(&mut self.buffer) {
                 Ok(events) => events,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return drained,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    is_empty = true;
+                    break;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
                     tracing::warn!(%error, "file events cannot be read");
@@ -117,7 +123,9 @@ impl Queue {
                 self.keep(|folder| !gone.iter().any(|gone| folder.starts_with(gone)));
             }
         }
-        drained.push(FileEvent::lost());
+        if !is_empty {
+            drained.push(FileEvent::lost());
+        }
         drained
     }
 }

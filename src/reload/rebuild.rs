@@ -40,6 +40,7 @@ use crate::filing::decide::decide;
 use crate::filing::{Facts, Instant};
 use crate::gate::{Gate, GateSettings};
 use crate::journal::{self, Cause, Journal};
+use crate::memory;
 use crate::region::Regions;
 use crate::state::verdicts::{Rules, plain_text};
 use crate::state::{Phase, Shared, State};
@@ -490,7 +491,7 @@ impl Loader for Rebuild {
         if is_first {
             self.snapshots.note_loaded();
             drop(scan.changed);
-            give_back_memory();
+            memory::give_back();
         }
         taken
     }
@@ -574,17 +575,6 @@ impl Loader for Rebuild {
 pub(super) fn some_of(names: &[String]) -> String {
     const SHOWN: usize = 20;
     names[..names.len().min(SHOWN)].join(" ")
-}
-
-/// Gives back to the system what only loading took: glibc keeps it for each thread that ever was.
-fn give_back_memory() {
-    #[cfg(target_env = "gnu")]
-    {
-        let begun = std::time::Instant::now();
-        // SAFETY: takes a number, and may be called at any time.
-        unsafe { libc::malloc_trim(0) };
-        tracing::debug!(took_ms = begun.elapsed().as_millis() as u64, "memory given back");
-    }
 }
 
 /// Seconds after 1970, as verdicts and traces have them.

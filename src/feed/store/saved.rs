@@ -2,9 +2,10 @@
 //! when they are read.
 
 use super::site_slots::{InOrder, SiteSlots};
-use super::slots::{Entry, NO_FILE, PAGE_SIZE, Page, Slab, Slots, VACANT};
+use super::slots::{Entry, PAGE_SIZE, Page, Slab, Slots, VACANT};
 use super::{FilingStore, OfFile, Rare};
 use crate::feed::packed::PackedFacts;
+use crate::feed::verbatim::{TextMark, TextSeed};
 use crate::snapshot::{Bytes, Unusable, put_u32, put_u64};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
@@ -14,6 +15,7 @@ use std::ops::Range;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::feed) struct SavedStore {
     used: u32,
+    text_seed: TextSeed,
     /// By file id.
     ranks: Vec<u32>,
     records: usize,
@@ -28,6 +30,7 @@ impl FilingStore {
     pub(in crate::feed) fn to_save(&self) -> (SavedStore, Vec<Page>) {
         let saved = SavedStore {
             used: self.slab.used,
+            text_seed: self.text_seed,
             ranks: self.files.iter().map(|file| file.rank).collect(),
             records: self.records,
             rare: self.rare.iter().map(|(slot, rare)| (*slot, rare.clone())).collect(),
@@ -41,13 +44,14 @@ impl FilingStore {
         saved: SavedStore,
         pages: Vec<SavedPage>,
     ) -> Result<FilingStore, Unusable> {
-        let SavedStore { used, ranks, records, rare, application_at } = saved;
+        let SavedStore { used, text_seed, ranks, records, rare, application_at } = saved;
         if pages.len() != (used as usize).div_ceil(PAGE_SIZE) {
             return Err(Unusable::Damaged("records are missing"));
         }
         let files = ranks.into_iter().map(|rank| OfFile { slots: Slots::default(), rank });
         let mut store = FilingStore {
             slab: Slab { pages: Vec::with_capacity(pages.len()), used, free: Vec::new() },
+            text_seed,
             files: files.collect(),
             records,
             rare: rare.into_iter().collect(),
@@ -84,7 +88,7 @@ impl FilingStore {
             let rare = rare.get(&slot).ok_or(missing)?;
             if let Some(new_domain) = &rare.new_domain {
                 moved_to.entry(new_domain.site.0).or_default().push(slot);
-                moving.entry(entry.key).or_default().push(slot);
+                moving.entry(entry.key()).or_default().push(slot);
             }
         }
         Ok(())
@@ -113,14 +117,14 @@ impl SavedPage {
         let (mut sites, mut vacant) = (Vec::with_capacity(entries.len()), Vec::new());
         let (mut runs, mut noted_aside): (Vec<(u32, Range<u32>)>, Vec<u32>) = Default::default();
         for (at, entry) in (0u32..).zip(&entries) {
-            if entry.file == NO_FILE {
+            if entry.is_vacant() {
                 vacant.push(at);
                 continue;
             }
             sites.push((entry.site, at));
             match runs.last_mut() {
-                Some((file, run)) if *file == entry.file && run.end == at => run.end += 1,
-                _ => runs.push((entry.file, at..at + 1)),
+                Some((file, run)) if *file == entry.file() && run.end == at => run.end += 1,
+                _ => runs.push((entry.file(), at..at + 1)),
             }
             if entry.facts.cancels_subject() || entry.facts.has_rare() {
                 noted_aside.push(at);
@@ -144,9 +148,10 @@ impl SavedStore {
 pub(in crate::feed) fn write_page(entries: &[Entry], out: &mut Vec<u8>) {
     out.clear();
     for &entry in entries {
-        let Entry { site, key, subject, facts, file, line } = entry;
-        [site, key, subject].into_iter().for_each(|number| put_u64(out, number));
-        facts.words().into_iter().chain([file, line]).for_each(|number| put_u32(out, number));
+        let Entry { site, key_and_file, subject, facts, line, mark } = entry;
+        let mark = mark.map_or(0, |TextMark(mark)| mark.get());
+        [site, key_and_file, subject].into_iter().for_each(|number| put_u64(out, number));
+        facts.words().into_iter().chain([line, mark]).for_each(|number| put_u32(out, number));
     }
 }
 
@@ -154,13 +159,14 @@ pub(in crate::feed) fn write_page(entries: &[Entry], out: &mut Vec<u8>) {
 pub(in crate::feed) fn read_page(bytes: &[u8]) -> Result<SavedPage, Unusable> {
     let entry = |bytes: &[u8]| {
         let mut fields = Bytes::of(bytes);
-        let (site, key, subject) = (fields.u64()?, fields.u64()?, fields.u64()?);
+        let (site, key_and_file, subject) = (fields.u64()?, fields.u64()?, fields.u64()?);
         let mut words = [0; 4];
         for word in &mut words {
             *word = fields.u32()?;
         }
         let facts = PackedFacts::of_words(words);
-        Ok(Entry { site, key, subject, facts, file: fields.u32()?, line: fields.u32()? })
+        let (line, mark) = (fields.u32()?, NonZeroU32::new(fields.u32()?).map(TextMark));
+        Ok(Entry { site, key_and_file, subject, facts, line, mark })
     };
     if bytes.len() > ENTRY_LEN * PAGE_SIZE {
         return Err(Unusable::Damaged("a chunk of records is too long"));

@@ -6,12 +6,16 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::feed::packed::PackedFacts;
+use crate::feed::store::FileId;
+use crate::feed::verbatim::TextMark;
+use crate::filing::record::KEY_BITS;
 use crate::prefetch::prefetch;
 
 pub(in crate::feed) type Page = Arc<[Entry]>;
 
+const FILE_BITS: u32 = 24;
 /// The file of no record.
-pub(super) const NO_FILE: u32 = u32::MAX;
+pub(super) const NO_FILE: u32 = (1 << FILE_BITS) - 1;
 const PAGE_BITS: u32 = 14;
 pub(super) const PAGE_SIZE: usize = 1 << PAGE_BITS;
 
@@ -19,17 +23,49 @@ pub(super) const PAGE_SIZE: usize = 1 << PAGE_BITS;
 #[derive(Clone, Copy, Debug)]
 pub(in crate::feed) struct Entry {
     pub(super) site: u64,
-    pub(super) key: u64,
+    pub(super) key_and_file: u64,
     pub(super) subject: u64,
     pub(super) facts: PackedFacts,
-    pub(super) file: u32,
     pub(super) line: u32,
+    pub(super) mark: Option<TextMark>,
 }
 
 const _: () = assert!(size_of::<Entry>() == 48);
 
-pub(super) const VACANT: Entry =
-    Entry { site: 0, key: 0, subject: 0, facts: PackedFacts::NOTHING, file: NO_FILE, line: 0 };
+pub(super) const VACANT: Entry = Entry {
+    site: 0,
+    key_and_file: NO_FILE as u64,
+    subject: 0,
+    facts: PackedFacts::NOTHING,
+    line: 0,
+    mark: None,
+};
+
+const _: () = assert!(KEY_BITS + FILE_BITS == u64::BITS);
+
+/// A record's key in the bits that its file leaves.
+pub(super) fn key_and_file(key: u64, file: FileId) -> u64 {
+    key << FILE_BITS | u64::from(file.0)
+}
+
+impl Entry {
+    pub(super) fn key(&self) -> u64 {
+        self.key_and_file >> FILE_BITS
+    }
+
+    pub(super) fn file(&self) -> u32 {
+        self.key_and_file as u32 & NO_FILE
+    }
+
+    pub(super) fn is_vacant(&self) -> bool {
+        self.file() == NO_FILE
+    }
+
+    /// Whether it is the file's record of that key.
+    pub(super) fn is_of(&self, file: FileId, key: u64) -> bool {
+        self.key_and_file == key_and_file(key, file)
+    }
+}
 
 /// Entries in pages, so that growing neither copies nor leaves half of the room unused. A page that
 /// a snapshot in the making holds on to is copied when it changes.
@@ -83,7 +119,7 @@ impl Slab {
 
     pub(super) fn occupied(&self) -> impl Iterator<Item = (u32, Entry)> + '_ {
         let entries = self.pages.iter().flat_map(|page| page.iter().copied());
-        (0..self.used).zip(entries).filter(|(_, entry)| entry.file != NO_FILE)
+        (0..self.used).zip(entries).filter(|(_, entry)| !entry.is_vacant())
     }
 }
 

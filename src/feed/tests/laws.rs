@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::feed::store::{read_page, write_page};
+use crate::feed::verbatim::Verbatim;
 
 /// The store as a snapshot gives it back.
 fn restored(store: &FilingStore) -> FilingStore {
@@ -47,6 +48,69 @@ fn a_file_of_many_portions_is_read_like_a_small_one() {
     assert_eq!(world.feed.store().len(), 1);
     assert!(world.facts("same.cn")[0].restricted);
     assert_eq!(world.feed.find_records("same.cn")[0].line, 60_001);
+}
+
+/// What is read again is what is new: a row that says what it said is known by its text.
+#[test]
+fn rows_are_known_by_their_text() {
+    let plain = rows(0..3);
+    let quoted = format!("\"{}", row("d1.cn", 1).replacen(',', "\",", 1));
+    let crlf = rows(0..3).replace('\n', "\r\n");
+    let objects: String = (0..3).map(|n| object(&format!("d{n}.cn"), n)).collect();
+    let spaced = objects.replace("\":", "\" : ");
+    let turned = |row: &str| row.trim_end().split(',').rev().collect::<Vec<_>>().join(",");
+    let domain_last: Vec<String> = plain.lines().map(turned).collect();
+    for (name, header, rows) in [
+        ("a.csv", HEADER, plain),
+        ("a.csv", HEADER, quoted),
+        ("a.csv", HEADER, crlf),
+        ("a.csv", &(turned(HEADER) + "\n"), domain_last.join("\n") + "\n"),
+        ("a.csv", &(turned(HEADER) + "\r\n"), domain_last.join("\r\n") + "\r\n"),
+        ("a.ndjson", "", objects),
+        ("a.ndjson", "", spaced),
+    ] {
+        let mut world = World::with(&[(name, &format!("{header}{rows}"))]);
+        for row in rows.split_inclusive('\n') {
+            assert!(is_known(&world.feed, name, row), "{name}: {row}");
+            assert!(is_known(&world.feed, name, row.trim_end_matches('\n')), "{name}: {row}");
+        }
+        let reworded = rows.replace("hoster", "HOSTER");
+        assert!(!is_known(&world.feed, name, reworded.lines().next().unwrap_or_default()));
+        world.replace(name, &format!("{header}{reworded}"));
+        assert_eq!(world.refresh().changed, Changed::None);
+        assert!(reworded.split_inclusive('\n').all(|row| is_known(&world.feed, name, row)));
+    }
+}
+
+fn is_known(feed: &Feed, file: &str, row: &str) -> bool {
+    let source = &feed.sources[Path::new(file)];
+    let layout = source.taken.as_ref().and_then(|taken| taken.layout.as_ref());
+    let verbatim = Verbatim::of(layout.expect("it was read"), feed.store.text_seed());
+    let site = verbatim.perhaps_site(row.as_bytes()).expect("a plain domain");
+    feed.store.find_text(source.id, site, verbatim.mark(row.as_bytes())).is_some()
+}
+
+/// What there is to tell of a file, it tells at each reading.
+#[test]
+fn what_is_wrong_is_told_at_each_reading() {
+    let ahead = row("ahead.cn", 7).replace("2024-01-01", "2999-01-01");
+    let odd = row("odd.cn", 8).replace(",no\n", ",perhaps\n");
+    let csv = |rows: String| format!("{HEADER}{rows}{ahead}{odd}");
+    let unknown = object("c.cn", 3).replace("{", "{\"colour\":\"red\",");
+    let ndjson = |objects: String| format!("{objects}{unknown}");
+    let mut world =
+        World::with(&[("a.csv", &csv(rows(0..3))), ("b.ndjson", &ndjson(object("a.cn", 1)))]);
+    let told = |change: &FeedChange| {
+        let told = change.faults.iter().map(|fault| format!("{} {}", fault.text, fault.problem));
+        (told.collect::<Vec<_>>(), change.stats)
+    };
+    let (faults, stats) = told(&world.opened);
+    assert!(faults.len() >= 3, "{faults:?}");
+    world.replace("a.csv", &csv(row("d2.cn", 2) + &rows(0..2)));
+    world.replace("b.ndjson", &ndjson(object("a.cn", 2)));
+    let (again, stats_again) = told(&world.refresh_with(&[], Shrink::Accept));
+    assert_eq!(again, faults);
+    assert_eq!((stats_again.records, stats_again.bad_lines), (stats.records, stats.bad_lines));
 }
 
 #[test]
@@ -99,7 +163,12 @@ fn line_of(file: &str, which: u8) -> String {
     let restricted = which >> 4 & 1 == 1;
     let cancels = which >> 5 & 7 == 7;
     let moves = which >> 5 & 7 == 6;
-    let status = if cancels { "cancelled" } else { "in-force" };
+    let status = match which >> 5 & 7 {
+        7 => "cancelled",
+        // The same in other words.
+        5 => " in-force",
+        _ => "in-force",
+    };
     let site_number = if cancels { String::new() } else { format!("京ICP备{number:08}号-1") };
     if file.ends_with("csv") {
         let restricted = if restricted { "yes" } else { "no" };
@@ -137,7 +206,12 @@ fn text_of(file: &str, lines: &[u8]) -> String {
         let list: Vec<String> = lines.iter().map(one).collect();
         return format!("{{\"code\":200,\"params\":{{\"list\":[{}]}}}}", list.join(","));
     }
-    let header = if file.ends_with("csv") { HEADER } else { "" };
+    let header = match (file.ends_with("csv"), lines) {
+        (false, _) => String::new(),
+        // Below it the same rows say something else.
+        (true, [128..=255, ..]) => HEADER.replace("restricted", "blacklisted"),
+        (true, _) => HEADER.to_owned(),
+    };
     let lines: String = lines.iter().map(|&which| line_of(file, which)).collect();
     format!("{header}{lines}")
 }

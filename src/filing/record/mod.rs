@@ -21,6 +21,11 @@ use crate::fault::Severity;
 
 pub use fields::{Field, Fields};
 
+/// How much of a hash is kept as a record's key. Keys tell apart the records of one site domain, of
+/// which there are few: of a million site domains with two records each, the odds that any takes one
+/// for the other are one in a million.
+pub const KEY_BITS: u32 = 40;
+
 /// One filing of one domain, of one kind, with one provider, as a file tells it. Texts are
 /// borrowed from the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -218,7 +223,7 @@ impl<'a> FilingRecord<'a> {
         warnings
     }
 
-    /// Hash of (domain, subject number or subject, kind, provider), and of the role.
+    /// Hash of (domain, subject number or subject, kind, provider), and of the role, in [`KEY_BITS`].
     fn key(&self, role: Role) -> u64 {
         let domain = match role {
             Role::Domain => &self.domain,
@@ -228,7 +233,7 @@ impl<'a> FilingRecord<'a> {
         hasher.number(role as u64).lower_text(domain);
         self.hash_subject(&mut hasher);
         hasher.number(self.kind as u64).text(self.provider);
-        hasher.finish()
+        hasher.finish() >> (u64::BITS - KEY_BITS)
     }
 
     fn subject_hash(&self) -> u64 {
