@@ -32,6 +32,7 @@ pub mod master;
 mod memory;
 pub mod monitor;
 pub mod notice;
+mod pages;
 pub mod parallel;
 mod prefetch;
 pub mod progress;

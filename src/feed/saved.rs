@@ -10,14 +10,14 @@ use super::change::FeedSettings;
 use super::look::{Source, Taken};
 use super::refresh::Feed;
 use super::rows::Format;
-use super::store::{FileId, FilingStore, Page, SavedStore, read_page, write_page};
+use super::store::{Entries, FileId, FilingStore, SavedStore, read_page, write_page};
 use crate::snapshot::{Kind, SavedPath, Snapshot, Unusable, Writer};
 
 /// The feed at one moment, to be written at leisure: its records are shared with it, not copied.
 #[derive(Debug)]
 pub struct FeedToSave {
     about: Saved,
-    pages: Vec<Page>,
+    entries: Entries,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,8 +35,8 @@ impl FeedToSave {
     pub fn write(&self, writer: &mut Writer<'_>) -> io::Result<()> {
         writer.put_json(Kind::Filings, &self.about)?;
         let mut chunk = Vec::new();
-        for (index, page) in self.pages.iter().enumerate() {
-            write_page(self.about.store.used_of(page, index), &mut chunk);
+        for page in self.entries.used() {
+            write_page(page, &mut chunk);
             writer.put(Kind::Records, &chunk)?;
         }
         Ok(())
@@ -46,7 +46,7 @@ impl FeedToSave {
 impl Feed {
     /// What a snapshot is to hold of the feed as it is now.
     pub fn to_save(&self) -> FeedToSave {
-        let (store, pages) = self.store.to_save();
+        let (store, entries) = self.store.to_save();
         let taken = self
             .sources
             .values()
@@ -58,7 +58,7 @@ impl Feed {
             sources: taken.collect(),
             store,
         };
-        FeedToSave { about, pages }
+        FeedToSave { about, entries }
     }
 
     /// The feed as it was saved. What has become of its files since, the next

@@ -29,8 +29,8 @@ mod slots;
 
 pub(super) use saved::{SavedStore, read_page, write_page};
 use site_slots::SiteSlots;
-use slots::{Entry, NO_FILE, Slab, Slots, key_and_file, page_of, within_page};
-pub(super) use slots::{Page, SlotSet};
+pub(super) use slots::{Entries, SlotSet};
+use slots::{Entry, NO_FILE, Slab, Slots, key_and_file};
 
 /// A site domain, by its hash ([`crate::filing::site_domain::SiteDomain::hash64`], which for names
 /// in wire form is [`crate::filing::site_domain::hash_wire`]).
@@ -392,10 +392,11 @@ impl FilingStore {
     pub(super) fn apply(&mut self, file: FileId, delta: Delta, rest: Rest, touched: &mut Touched) {
         let mut seen = SlotSet::default();
         for portion in delta.kept {
-            for kept in portion.chunk_by(|(a, _), (b, _)| page_of(*a) == page_of(*b)) {
-                let page = self.slab.page_mut(page_of(kept[0].0));
+            let page_of = |&(slot, _): &(u32, u32)| Entries::page_of(slot as usize);
+            for kept in portion.chunk_by(|a, b| page_of(a) == page_of(b)) {
+                let page = self.slab.entries.page_mut(page_of(&kept[0]));
                 for &(slot, line) in kept {
-                    let entry = &mut page[within_page(slot)];
+                    let entry = &mut page[Entries::within_page(slot as usize)];
                     entry.line = if seen.contains(slot) { line.max(entry.line) } else { line };
                     seen.insert(slot);
                 }

@@ -26,7 +26,8 @@ use super::queue::{self, FileEvent, Queue};
 use super::scope::{Batch, Closed, Scope};
 use super::writers::{OpenFiles, Writers};
 
-/// A batch is ripe when no event has come for so long,
+/// A batch is ripe when no event has come for so long, or none that makes a file whole since the
+/// last one that did: who writes on and on to one file does not keep the others waiting;
 const QUIET: Duration = Duration::from_millis(5);
 /// or when its first event is so old.
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
@@ -91,6 +92,7 @@ pub(super) struct Pending {
     lost: bool,
     first: Option<Instant>,
     last: Option<Instant>,
+    last_whole: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -188,8 +190,8 @@ impl Watch {
     pub fn ripe_in(&self) -> Option<Duration> {
         let now = Instant::now();
         let raw = lock(&self.raw);
-        let Pending { touched, lost, first, last } = &raw.pending;
-        let mut ripe = ((*last)? + QUIET).min((*first)? + LONGEST_WAIT);
+        let Pending { touched, lost, first, last, last_whole } = &raw.pending;
+        let mut ripe = (last_whole.or(*last)? + QUIET).min((*first)? + LONGEST_WAIT);
         if *lost
             && touched.is_empty()
             && let Some(not_before) = self.rescan_not_before
@@ -383,7 +385,11 @@ impl Raw {
             self.open_files.note(mask, &path);
             let at = SystemTime::now();
             let unseen = Touch { at, whole: false, appeared: false };
-            pending.touched.entry(path).or_insert(unseen).note(mask, at);
+            let touch = pending.touched.entry(path).or_insert(unseen);
+            touch.note(mask, at);
+            if touch.whole {
+                pending.last_whole = Some(Instant::now());
+            }
             if pending.touched.len() > MAX_PATHS {
                 pending.touched.clear();
                 pending.lost = true;
@@ -482,6 +488,21 @@ mod tests {
         assert_eq!(take_after(&[EventMask::MOVED_TO]), std::slice::from_ref(&path));
         assert!(take_after(&[WRITTEN, CLOSED, WRITTEN]).is_empty());
         assert!(take_after(&[CLOSED, EventMask::DELETE]).is_empty());
+    }
+
+    #[test]
+    fn who_writes_on_and_on_to_one_file_does_not_keep_the_others_waiting() {
+        let (temp, mut watch) = watch();
+        let (written, closed) =
+            (temp.path().join("zones/b.zone"), temp.path().join("zones/a.zone"));
+        let begun = Instant::now();
+        note(&watch, EventMask::CLOSE_WRITE, &closed);
+        while begun.elapsed() <= QUIET {
+            note(&watch, EventMask::MODIFY, &written);
+        }
+        note(&watch, EventMask::MODIFY, &written);
+        assert_eq!(watch.ripe_in(), Some(Duration::ZERO));
+        assert_eq!(watch.take().zones, Scope::Paths([written, closed].into()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! when they are read.
 
 use super::site_slots::{InOrder, SiteSlots};
-use super::slots::{Entry, PAGE_SIZE, Page, Slab, Slots, VACANT};
+use super::slots::{Entries, Entry, Slots, VACANT};
 use super::{FilingStore, OfFile, Rare};
 use crate::feed::packed::PackedFacts;
 use crate::feed::verbatim::{TextMark, TextSeed};
@@ -10,11 +10,12 @@ use crate::snapshot::{Bytes, Unusable, put_u32, put_u64};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// What a snapshot says of the store beside its records.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::feed) struct SavedStore {
-    used: u32,
+    used: usize,
     text_seed: TextSeed,
     /// By file id.
     ranks: Vec<u32>,
@@ -27,16 +28,16 @@ const ENTRY_LEN: usize = 48;
 
 impl FilingStore {
     /// What is to be saved. The pages are shared with the store, not copied.
-    pub(in crate::feed) fn to_save(&self) -> (SavedStore, Vec<Page>) {
+    pub(in crate::feed) fn to_save(&self) -> (SavedStore, Entries) {
         let saved = SavedStore {
-            used: self.slab.used,
+            used: self.slab.entries.len(),
             text_seed: self.text_seed,
             ranks: self.files.iter().map(|file| file.rank).collect(),
             records: self.records,
             rare: self.rare.iter().map(|(slot, rare)| (*slot, rare.clone())).collect(),
             application_at: self.application_at.iter().map(|(&slot, &at)| (slot, at)).collect(),
         };
-        (saved, self.slab.pages.clone())
+        (saved, self.slab.entries.clone())
     }
 
     /// The store as it was saved.
@@ -45,12 +46,8 @@ impl FilingStore {
         pages: Vec<SavedPage>,
     ) -> Result<FilingStore, Unusable> {
         let SavedStore { used, text_seed, ranks, records, rare, application_at } = saved;
-        if pages.len() != (used as usize).div_ceil(PAGE_SIZE) {
-            return Err(Unusable::Damaged("records are missing"));
-        }
         let files = ranks.into_iter().map(|rank| OfFile { slots: Slots::default(), rank });
         let mut store = FilingStore {
-            slab: Slab { pages: Vec::with_capacity(pages.len()), used, free: Vec::new() },
             text_seed,
             files: files.collect(),
             records,
@@ -58,20 +55,24 @@ impl FilingStore {
             application_at: application_at.into_iter().collect(),
             ..FilingStore::default()
         };
-        let mut sites = Vec::with_capacity(pages.len());
+        let (mut sites, mut entries) = (Vec::with_capacity(pages.len()), Vec::new());
+        let mut all_noted_aside = Vec::new();
         for (number, saved) in pages.into_iter().enumerate() {
             let first = first_slot(number);
             let SavedPage { page, sites: of_page, vacant, runs, noted_aside } = saved;
-            store.slab.pages.push(page);
+            entries.push(page);
             store.slab.free.extend(vacant.into_iter().map(|at| first + at));
             for (file, run) in runs {
                 let no_file = Unusable::Damaged("a record is of no file");
                 let file = store.files.get_mut(file as usize).ok_or(no_file)?;
                 file.slots.push_run(first + run.start..first + run.end);
             }
-            noted_aside.into_iter().try_for_each(|at| store.note_aside_again(first + at))?;
+            all_noted_aside.extend(noted_aside.into_iter().map(|at| first + at));
             sites.push(of_page);
         }
+        store.slab.entries =
+            Entries::of(entries, used).ok_or(Unusable::Damaged("records are missing"))?;
+        all_noted_aside.into_iter().try_for_each(|slot| store.note_aside_again(slot))?;
         store.by_site = SiteSlots::of(&sites, first_slot);
         Ok(store)
     }
@@ -97,13 +98,13 @@ impl FilingStore {
 
 fn first_slot(page: usize) -> u32 {
     // There are no more slots than 32 bits can count.
-    (page * PAGE_SIZE) as u32
+    (page * Entries::SIZE) as u32
 }
 
 /// A page out of a snapshot, and what leads to its records: their places in it.
 #[derive(Debug)]
 pub(in crate::feed) struct SavedPage {
-    page: Page,
+    page: Arc<[Entry]>,
     sites: InOrder,
     vacant: Vec<u32>,
     /// Each of one file.
@@ -131,16 +132,8 @@ impl SavedPage {
             }
         }
         SiteSlots::sort(&mut sites);
-        entries.resize(PAGE_SIZE, VACANT);
-        SavedPage { page: Page::from(entries), sites, vacant, runs, noted_aside }
-    }
-}
-
-impl SavedStore {
-    /// The part of a page, the first being 0, that has ever held a record.
-    pub(in crate::feed) fn used_of<'p>(&self, page: &'p Page, index: usize) -> &'p [Entry] {
-        let before = index * PAGE_SIZE;
-        &page[..(self.used as usize).saturating_sub(before).min(PAGE_SIZE)]
+        entries.resize(Entries::SIZE, VACANT);
+        SavedPage { page: entries.into(), sites, vacant, runs, noted_aside }
     }
 }
 
@@ -168,7 +161,7 @@ pub(in crate::feed) fn read_page(bytes: &[u8]) -> Result<SavedPage, Unusable> {
         let (line, mark) = (fields.u32()?, NonZeroU32::new(fields.u32()?).map(TextMark));
         Ok(Entry { site, key_and_file, subject, facts, line, mark })
     };
-    if bytes.len() > ENTRY_LEN * PAGE_SIZE {
+    if bytes.len() > ENTRY_LEN * Entries::SIZE {
         return Err(Unusable::Damaged("a chunk of records is too long"));
     }
     let entries: Result<Vec<Entry>, Unusable> = bytes.chunks(ENTRY_LEN).map(entry).collect();

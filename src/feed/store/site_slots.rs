@@ -154,7 +154,7 @@ impl Table {
     /// The line at which the way of a site begins; any where there is none.
     fn first_line(&self, site: u64) -> usize {
         let within_table = u128::from(site << TABLE_BITS);
-        (within_table * self.lines.len() as u128 >> u64::BITS) as usize
+        ((within_table * self.lines.len() as u128) >> u64::BITS) as usize
     }
 
     fn place_of(&self, site: u64, slot: u32) -> u32 {

@@ -3,21 +3,19 @@
 //! Owns the room of a record and the sets of slots. What leads to a record is the store's business.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use crate::feed::packed::PackedFacts;
 use crate::feed::store::FileId;
 use crate::feed::verbatim::TextMark;
 use crate::filing::record::KEY_BITS;
+use crate::pages::Pages;
 use crate::prefetch::prefetch;
 
-pub(in crate::feed) type Page = Arc<[Entry]>;
+pub(in crate::feed) type Entries = Pages<Entry, 14>;
 
 const FILE_BITS: u32 = 24;
 /// The file of no record.
 pub(super) const NO_FILE: u32 = (1 << FILE_BITS) - 1;
-const PAGE_BITS: u32 = 14;
-pub(super) const PAGE_SIZE: usize = 1 << PAGE_BITS;
 
 /// One record of one file. Five million of them count: each byte is 5 MB.
 #[derive(Clone, Copy, Debug)]
@@ -67,49 +65,42 @@ impl Entry {
     }
 }
 
-/// Entries in pages, so that growing neither copies nor leaves half of the room unused. A page that
-/// a snapshot in the making holds on to is copied when it changes.
+/// Entries in pages.
 #[derive(Debug, Default)]
 pub(super) struct Slab {
-    pub(super) pages: Vec<Page>,
-    pub(super) used: u32,
+    pub(super) entries: Entries,
     pub(super) free: Vec<u32>,
 }
 
 impl Slab {
     pub(super) fn get(&self, slot: u32) -> Entry {
-        self.pages[page_of(slot)][within_page(slot)]
+        self.entries[slot as usize]
     }
 
     /// Begins to bring an entry in.
     pub(super) fn fetch(&self, slot: u32) {
-        let entry = &self.pages[page_of(slot)][within_page(slot)];
+        let entry = &self.entries[slot as usize];
         // Half of them lie across two cache lines.
         prefetch(&entry.site);
-        prefetch(&entry.line);
+        prefetch(&entry.mark);
     }
 
     pub(super) fn get_mut(&mut self, slot: u32) -> &mut Entry {
-        &mut self.page_mut(page_of(slot))[within_page(slot)]
-    }
-
-    /// To take a page once for several of its records: each time other cores are asked whether
-    /// nobody else holds it.
-    pub(super) fn page_mut(&mut self, page: usize) -> &mut [Entry] {
-        Arc::make_mut(&mut self.pages[page])
+        &mut self.entries[slot as usize]
     }
 
     pub(super) fn insert(&mut self, entry: Entry) -> u32 {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            let slot = self.used;
-            if page_of(slot) == self.pages.len() {
-                self.pages.push(vec![VACANT; PAGE_SIZE].into());
+        match self.free.pop() {
+            Some(slot) => {
+                *self.get_mut(slot) = entry;
+                slot
             }
-            self.used += 1;
-            slot
-        });
-        *self.get_mut(slot) = entry;
-        slot
+            None => {
+                self.entries.push(entry);
+                // Each takes 48 bytes: there are not so many.
+                self.entries.len() as u32 - 1
+            }
+        }
     }
 
     pub(super) fn remove(&mut self, slot: u32) {
@@ -118,17 +109,8 @@ impl Slab {
     }
 
     pub(super) fn occupied(&self) -> impl Iterator<Item = (u32, Entry)> + '_ {
-        let entries = self.pages.iter().flat_map(|page| page.iter().copied());
-        (0..self.used).zip(entries).filter(|(_, entry)| !entry.is_vacant())
+        (0..).zip(self.entries.iter().copied()).filter(|(_, entry)| !entry.is_vacant())
     }
-}
-
-pub(super) fn page_of(slot: u32) -> usize {
-    (slot >> PAGE_BITS) as usize
-}
-
-pub(super) fn within_page(slot: u32) -> usize {
-    slot as usize & (PAGE_SIZE - 1)
 }
 
 /// One bit for each slot.

@@ -7,10 +7,10 @@ use crate::feed::verbatim::Verbatim;
 
 /// The store as a snapshot gives it back.
 fn restored(store: &FilingStore) -> FilingStore {
-    let (saved, pages) = store.to_save();
-    let pages = pages.iter().enumerate().map(|(index, page)| {
+    let (saved, entries) = store.to_save();
+    let pages = entries.used().map(|page| {
         let mut bytes = Vec::new();
-        write_page(saved.used_of(page, index), &mut bytes);
+        write_page(page, &mut bytes);
         read_page(&bytes).expect("a page")
     });
     let pages = pages.collect();

@@ -1,10 +1,11 @@
-//! What is remembered of each zone's file: 24 bytes, and the zone's name once, in one run of bytes.
+//! What is remembered of each zone's file: 24 bytes, and the zone's name once.
 
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::folders::FolderId;
+use crate::pages::Pages;
 use crate::wire::name::{Name, name_len};
 
 /// Where a zone's file stands, and how it looked.
@@ -19,13 +20,18 @@ pub(super) struct Place {
     pub(super) read_at: u32,
 }
 
+type Places = Pages<Noted, 12>;
+/// A page has room for 64 names at least.
+type Names = Pages<u8, 14>;
+
 /// Zones by name, each with its place.
 #[derive(Debug, Default)]
 pub(super) struct Books {
-    places: Vec<Noted>,
+    places: Places,
     /// The names in wire form, one after the other; those of removed zones among them.
-    names: Vec<u8>,
+    names: Names,
     unused: usize,
+    expected: usize,
     /// Indices of `places`, by name.
     index: HashTable<u32>,
     hasher: DefaultHashBuilder,
@@ -35,7 +41,7 @@ pub(super) struct Books {
 #[derive(Clone, Debug)]
 pub(super) struct NewPlaces {
     places: Vec<Noted>,
-    names: Vec<u8>,
+    names: Names,
     hashes: Vec<u64>,
     hasher: DefaultHashBuilder,
 }
@@ -52,7 +58,7 @@ impl Books {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.places.len() == 0
     }
 
     pub(super) fn contains(&self, origin: &Name) -> bool {
@@ -84,7 +90,7 @@ impl Books {
 
     /// Has no file count as one that has been read.
     pub(super) fn forget_fingerprints(&mut self) {
-        self.places.iter_mut().for_each(|noted| noted.place.fingerprint = 0);
+        (0..self.places.len()).for_each(|at| self.places[at].place.fingerprint = 0);
     }
 
     /// Notes a zone's place, made from the one noted before.
@@ -96,22 +102,21 @@ impl Books {
         }
     }
 
-    /// For how many there is room without asking for more.
-    pub(super) fn capacity(&self) -> usize {
-        self.places.capacity()
+    /// How many there are to be.
+    pub(super) fn expected(&self) -> usize {
+        self.expected
     }
 
-    /// Makes room for so many more.
-    pub(super) fn reserve(&mut self, count: usize) {
-        let Books { places, names, index, hasher, .. } = self;
-        places.reserve(count);
+    /// Makes room for so many, of which there are none yet.
+    pub(super) fn expect(&mut self, count: usize) {
+        let Books { places, names, index, hasher, expected, .. } = self;
+        *expected = count;
         let hash_of = |&at: &u32| hasher.hash_one(name_at_place(names, places[at as usize]));
         index.reserve(count, hash_of);
     }
 
     fn insert_new(&mut self, origin: &[u8], hash: u64, place: Place) {
-        let name_at = next_name_at(&self.names);
-        self.names.extend_from_slice(origin);
+        let name_at = note_name(&mut self.names, origin);
         self.places.push(Noted { place, name_at });
         self.index_new(self.places.len() - 1, hash);
     }
@@ -125,18 +130,18 @@ impl Books {
 
     /// For these books, and none in it yet.
     pub(super) fn new_places(&self) -> NewPlaces {
-        let (places, names, hashes) = (Vec::new(), Vec::new(), Vec::new());
+        let (places, names, hashes) = (Vec::new(), Names::default(), Vec::new());
         NewPlaces { places, names, hashes, hasher: self.hasher }
     }
 
     /// Notes all of them; none is noted yet.
     pub(super) fn insert_all_new(&mut self, new: NewPlaces) {
-        let names_at = next_name_at(&self.names);
+        let names_at = as_name_at(self.names.append(new.names));
+        as_name_at(self.names.len());
         let at = self.places.len();
-        self.names.extend_from_slice(&new.names);
-        let noted = new.places.into_iter();
-        self.places.extend(noted.map(|noted| Noted { name_at: names_at + noted.name_at, ..noted }));
-        next_name_at(&self.names);
+        for noted in new.places {
+            self.places.push(Noted { name_at: names_at + noted.name_at, ..noted });
+        }
         for (at, hash) in (at..).zip(new.hashes) {
             self.index_new(at, hash);
         }
@@ -160,7 +165,8 @@ impl Books {
         }
     }
 
-    /// A copy to be walked through only: nothing is found in it by name.
+    /// As it is now, to be walked through only: nothing is found in it by name. What does not change
+    /// is shared.
     pub(super) fn without_index(&self) -> Books {
         let (places, names) = (self.places.clone(), self.names.clone());
         Books { places, names, ..Books::default() }
@@ -184,11 +190,10 @@ impl Books {
 
     /// Drops the names of removed zones.
     fn close_ranks(&mut self) {
-        let mut names = Vec::with_capacity(self.names.len() - self.unused);
-        for noted in &mut self.places {
-            let name = name_at_place(&self.names, *noted);
-            noted.name_at = names.len() as u32;
-            names.extend_from_slice(name);
+        let mut names = Names::default();
+        for at in 0..self.places.len() {
+            let name_at = note_name(&mut names, name_at_place(&self.names, self.places[at]));
+            self.places[at].name_at = name_at;
         }
         self.names = names;
         self.unused = 0;
@@ -198,18 +203,22 @@ impl Books {
 impl NewPlaces {
     /// One more; its name is whole, and in wire form.
     pub(super) fn add(&mut self, origin: &[u8], place: Place) {
-        self.places.push(Noted { place, name_at: next_name_at(&self.names) });
-        self.names.extend_from_slice(origin);
+        let name_at = note_name(&mut self.names, origin);
+        self.places.push(Noted { place, name_at });
         self.hashes.push(self.hasher.hash_one(origin));
     }
 }
 
-fn next_name_at(names: &[u8]) -> u32 {
-    u32::try_from(names.len()).expect("the names fill less than 4 GiB")
+fn note_name(names: &mut Names, name: &[u8]) -> u32 {
+    as_name_at(names.push_together(name))
 }
 
-fn name_at_place(names: &[u8], noted: Noted) -> &[u8] {
-    let rest = &names[noted.name_at as usize..];
+fn as_name_at(at: usize) -> u32 {
+    u32::try_from(at).expect("the names fill less than 4 GiB")
+}
+
+fn name_at_place(names: &Names, noted: Noted) -> &[u8] {
+    let rest = names.from(noted.name_at as usize);
     &rest[..name_len(rest).expect("only whole names are noted")]
 }
 

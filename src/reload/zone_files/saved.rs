@@ -156,13 +156,13 @@ impl ZoneFiles {
             files.included.insert(path, Included { fingerprint, by });
         }
         files.scanned_before = true;
-        files.zones.reserve(saved.zones.min(MOST_EXPECTED));
+        files.zones.expect(saved.zones.min(MOST_EXPECTED));
         Ok(files)
     }
 
-    /// For how many zones there is room.
+    /// How many zones are to come.
     pub fn expected(&self) -> usize {
-        self.zones.capacity()
+        self.zones.expected()
     }
 
     /// None yet, of those that a snapshot has beside the rest of this bookkeeping.
