@@ -495,9 +495,9 @@ mod tests {
         let (temp, mut watch) = watch();
         let (written, closed) =
             (temp.path().join("zones/b.zone"), temp.path().join("zones/a.zone"));
-        let begun = Instant::now();
         note(&watch, EventMask::CLOSE_WRITE, &closed);
-        while begun.elapsed() <= QUIET {
+        let after = Instant::now();
+        while after.elapsed() <= QUIET {
             note(&watch, EventMask::MODIFY, &written);
         }
         note(&watch, EventMask::MODIFY, &written);
