@@ -333,34 +333,31 @@ impl Feed {
         told.collect()
     }
 
-    /// Gives each new file its id, and all their order.
+    /// Gives each new file an id, that of one that is gone where there is any, and all their order.
     fn get_to_know(&mut self, paths: &[PathBuf], round: &mut Round) {
-        let known = self.sources.len();
-        for path in paths {
-            if !self.sources.contains_key(path)
-                && let Some(format) = Format::of(path)
-            {
-                let Some(id) = FileId::next(self.paths.len()) else {
-                    round.faults.push(too_many_files(&self.settings.path.join(path)));
-                    continue;
-                };
-                self.paths.push(path.clone());
-                self.sources.insert(
-                    path.clone(),
-                    Source {
-                        id,
-                        format,
-                        taken: None,
-                        unsettled: None,
-                        refused: None,
-                        waiting: None,
-                    },
-                );
+        let is_new = |path: &&PathBuf| !self.sources.contains_key(*path);
+        let with_format = |path: &PathBuf| Some((path.clone(), Format::of(path)?));
+        let new: Vec<_> = paths.iter().filter(is_new).filter_map(with_format).collect();
+        if new.is_empty() {
+            return;
+        }
+        let taken: HashSet<FileId> = self.sources.values().map(|source| source.id).collect();
+        let ids = (0..self.paths.len() + new.len()).map_while(FileId::at);
+        let mut free = ids.filter(|id| !taken.contains(id));
+        for (path, format) in new {
+            let Some(id) = free.next() else {
+                round.faults.push(too_many_files(&self.settings.path.join(path)));
+                continue;
+            };
+            match self.paths.get_mut(id.0 as usize) {
+                Some(gone) => gone.clone_from(&path),
+                None => self.paths.push(path.clone()),
             }
+            let source =
+                Source { id, format, taken: None, unsettled: None, refused: None, waiting: None };
+            self.sources.insert(path, source);
         }
-        if self.sources.len() > known {
-            self.store.set_order(self.sources.values().map(|source| source.id));
-        }
+        self.store.set_order(self.sources.values().map(|source| source.id));
     }
 
     /// Looks at each file and keeps its books; what is to be taken in is returned.
@@ -552,8 +549,8 @@ fn too_many_files(path: &Path) -> Fault {
     Fault::of_file(
         Severity::Error,
         path,
-        "is not read: more filing files have come and gone than can be told apart",
-        "restart beiand, and put the records of many files in one",
+        "is not read: there are more filing files than can be told apart",
+        "put the records of many files in one",
     )
 }
 

@@ -44,15 +44,15 @@ impl SiteKey {
     }
 }
 
-/// A file of the feed. Ids are given once and stay with the path while the feed lives. They have 24
-/// bits.
+/// A file of the feed. An id stays with the path while the file is there; then another file may get
+/// it. Ids have 24 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FileId(pub u32);
 
 impl FileId {
-    /// The id of one more file than there are; `None` where so many cannot be told apart.
-    pub(super) fn next(files: usize) -> Option<FileId> {
-        u32::try_from(files).ok().filter(|&file| file < NO_FILE).map(FileId)
+    /// The id of that number; `None` where there is none so high.
+    pub(super) fn at(number: usize) -> Option<FileId> {
+        u32::try_from(number).ok().filter(|&file| file < NO_FILE).map(FileId)
     }
 }
 
@@ -320,7 +320,7 @@ impl FilingStore {
         let rank = self.rank(entry.file());
         self.slots_of(SiteKey(entry.site)).all(|other| {
             let other = self.slab.get(other);
-            other.key() != entry.key() || self.rank(other.file()) <= rank
+            !other.has_key_like(&entry) || self.rank(other.file()) <= rank
         })
     }
 }
@@ -347,17 +347,20 @@ impl FilingStore {
         self.files.get(file.0 as usize).is_some_and(|file| file.slots.iter().next().is_some())
     }
 
-    /// The file's record of a site domain that was read from this text.
+    /// The file's record of a site domain that was read from this text; `None` also where two have
+    /// its mark, which the key tells apart.
     pub(super) fn find_text(&self, file: FileId, site: SiteKey, mark: TextMark) -> Option<u32> {
-        self.slots_of(site).find(|&slot| {
+        let mut marked = self.slots_of(site).filter(|&slot| {
             let entry = self.slab.get(slot);
             entry.mark == Some(mark) && entry.file() == file.0
-        })
+        });
+        let slot = marked.next()?;
+        marked.next().is_none().then_some(slot)
     }
 
     /// The file's record of that key, if it has one, and whether it says the same.
     pub(super) fn compare(&self, file: FileId, new: &Candidate) -> Option<(u32, Same)> {
-        let slot = self.find(file, new.site, new.key)?;
+        let slot = self.slots_of(new.site).find(|&slot| self.slab.get(slot).is_of(file, new))?;
         Some((slot, self.same(slot, new)))
     }
 
@@ -394,6 +397,11 @@ impl FilingStore {
         for portion in delta.kept {
             let page_of = |&(slot, _): &(u32, u32)| Entries::page_of(slot as usize);
             for kept in portion.chunk_by(|a, b| page_of(a) == page_of(b)) {
+                // What is written to is copied where a snapshot in the making holds it.
+                if kept.iter().all(|&(slot, line)| self.slab.get(slot).line == line) {
+                    kept.iter().for_each(|&(slot, _)| seen.insert(slot));
+                    continue;
+                }
                 let page = self.slab.entries.page_mut(page_of(&kept[0]));
                 for &(slot, line) in kept {
                     let entry = &mut page[Entries::within_page(slot as usize)];
@@ -407,7 +415,7 @@ impl FilingStore {
         }
         let new = delta.puts.iter().flatten().filter(|put| put.replaces.is_none()).count();
         let slab = &self.slab;
-        self.by_site.reserve(new, |slot| slab.get(slot).site);
+        self.by_site.reserve(new, slab.entries.len() + new, |slot| slab.get(slot).site);
         for portion in delta.puts {
             let mut puts = portion.into_iter();
             while !puts.as_slice().is_empty() {
@@ -433,8 +441,8 @@ impl FilingStore {
             for slot in self.slots_of(new.site) {
                 of_site += 1;
                 let entry = self.slab.get(slot);
-                is_known |= entry.key() == new.key;
-                if entry.is_of(file, new.key) {
+                is_known |= entry.has_key_of(&new);
+                if entry.is_of(file, &new) {
                     replaces = Some(slot);
                     break;
                 }
@@ -482,15 +490,10 @@ impl FilingStore {
         Some(sites)
     }
 
-    fn find(&self, file: FileId, site: SiteKey, key: u64) -> Option<u32> {
-        self.slots_of(site).find(|&slot| self.slab.get(slot).is_of(file, key))
-    }
-
     fn same(&self, slot: u32, new: &Candidate) -> Same {
         let entry = self.slab.get(slot);
         let equal = entry.facts == new.packed
             && self.application_at(slot, &entry) == new.application_at
-            && entry.subject == new.subject
             && self.rare_of(slot, &entry) == new.rare.as_deref();
         match equal {
             true => Same::Yes { in_these_words: entry.mark == new.mark },
@@ -519,7 +522,6 @@ impl FilingStore {
         self.note(new.site, new.key, new.subject, touched);
         self.drop_rare(slot, touched);
         let entry = self.slab.get_mut(slot);
-        entry.subject = new.subject;
         entry.facts = new.packed;
         entry.line = new.line;
         entry.mark = new.mark;
@@ -549,7 +551,7 @@ impl FilingStore {
         let slab = &self.slab;
         self.by_site.remove(site.0, slot, |other| slab.get(other).site);
         self.slab.remove(slot);
-        if !self.slots_of(site).any(|other| self.slab.get(other).key() == entry.key()) {
+        if !self.slots_of(site).any(|other| self.slab.get(other).has_key_like(&entry)) {
             self.records -= 1;
         }
     }

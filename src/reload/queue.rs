@@ -89,14 +89,10 @@ impl Queue {
     /// Empties the queue.
     pub(super) fn drain(&mut self) -> Vec<FileEvent> {
         let mut drained = Vec::new();
-        let mut is_empty = false;
         for _ in 0..MAX_READS {
             let events = match self.inotify.read_events(&mut self.buffer) {
                 Ok(events) => events,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    is_empty = true;
-                    break;
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return drained,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
                     tracing::warn!(%error, "file events cannot be read");
@@ -123,9 +119,7 @@ impl Queue {
                 self.keep(|folder| !gone.iter().any(|gone| folder.starts_with(gone)));
             }
         }
-        if !is_empty {
-            drained.push(FileEvent::lost());
-        }
+        drained.push(FileEvent::lost());
         drained
     }
 }

@@ -386,8 +386,7 @@ impl Raw {
             let at = SystemTime::now();
             let unseen = Touch { at, whole: false, appeared: false };
             let touch = pending.touched.entry(path).or_insert(unseen);
-            touch.note(mask, at);
-            if touch.whole {
+            if touch.note(mask, at) {
                 pending.last_whole = Some(Instant::now());
             }
             if pending.touched.len() > MAX_PATHS {
@@ -406,16 +405,18 @@ impl Raw {
 }
 
 impl Touch {
-    /// Takes in what an event says of the path.
-    fn note(&mut self, mask: EventMask, at: SystemTime) {
+    /// Takes in what an event says of the path; true where it makes the file whole.
+    fn note(&mut self, mask: EventMask, at: SystemTime) -> bool {
         let arrived = mask.intersects(EventMask::MOVED_TO);
         self.at = at;
         self.appeared |= arrived || mask.intersects(EventMask::CREATE | EventMask::ATTRIB);
-        if arrived || mask.intersects(EventMask::CLOSE_WRITE) {
+        let makes_whole = arrived || mask.intersects(EventMask::CLOSE_WRITE);
+        if makes_whole {
             self.whole = true;
         } else if !mask.intersects(EventMask::ATTRIB | EventMask::MOVE_SELF) {
             self.whole = false;
         }
+        makes_whole
     }
 }
 

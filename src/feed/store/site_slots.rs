@@ -73,12 +73,12 @@ impl SiteSlots {
         self.0[table_of(site)].perhaps_of(site)
     }
 
-    /// Makes room for about so many more.
-    pub(super) fn reserve(&mut self, slots: usize, site_of: impl Fn(u32) -> u64) {
-        let share = slots / TABLES;
+    /// Makes room for about so many more, all of them below `end`.
+    pub(super) fn reserve(&mut self, slots: usize, end: usize, site_of: impl Fn(u32) -> u64) {
+        let (share, largest) = (slots / TABLES, u32::try_from(end).unwrap_or(u32::MAX));
         for table in &mut self.0 {
             if table.len + share > table.lines.len() * FILLED {
-                table.make_anew(table.len + share, 0, &site_of);
+                table.make_anew(table.len + share, largest, &site_of);
             }
         }
     }
@@ -279,7 +279,7 @@ mod tests {
                 prop_assert_eq!(places.filter(|&p| p == TAKEN_OUT).count(), table.taken_out);
                 prop_assert!(table.taken_out <= table.lines.len());
             }
-            slots.reserve(10_000, |slot| held[&slot]);
+            slots.reserve(10_000, 0, |slot| held[&slot]);
             prop_assert_eq!(slots.iter().count(), held.len());
             while let Some((slot, site)) = held.pop_first() {
                 slots.remove(site, slot, |slot| held[&slot]);
@@ -296,7 +296,7 @@ mod tests {
         let site = |slot: u32| crate::filing::site_domain::hash_text(&format!("d{slot}.cn"));
         let mut slots = SiteSlots::default();
         let count = 100_000;
-        slots.reserve(count as usize, site);
+        slots.reserve(count as usize, count as usize, site);
         (0..count).for_each(|slot| slots.insert(site(slot), slot, site));
         let lines_on_the_way = |slot: u32| slots.0[table_of(site(slot))].way(site(slot)).count();
         let total: usize = (0..count).map(lines_on_the_way).sum();

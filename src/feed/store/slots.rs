@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use crate::feed::packed::PackedFacts;
-use crate::feed::store::FileId;
+use crate::feed::store::{Candidate, FileId};
 use crate::feed::verbatim::TextMark;
 use crate::filing::record::KEY_BITS;
 use crate::pages::Pages;
@@ -59,9 +59,18 @@ impl Entry {
         self.file() == NO_FILE
     }
 
-    /// Whether it is the file's record of that key.
-    pub(super) fn is_of(&self, file: FileId, key: u64) -> bool {
-        self.key_and_file == key_and_file(key, file)
+    /// Whether it is the file's record of the same key.
+    pub(super) fn is_of(&self, file: FileId, new: &Candidate) -> bool {
+        self.file() == file.0 && self.has_key_of(new)
+    }
+
+    /// Who finds a text whose record has the key of another one still has its subject against him.
+    pub(super) fn has_key_of(&self, new: &Candidate) -> bool {
+        (self.key(), self.subject) == (new.key, new.subject)
+    }
+
+    pub(super) fn has_key_like(&self, other: &Entry) -> bool {
+        (self.key(), self.subject) == (other.key(), other.subject)
     }
 }
 

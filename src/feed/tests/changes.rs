@@ -15,6 +15,21 @@ fn nothing_new_is_no_change() {
 }
 
 #[test]
+fn files_that_come_and_go_leave_nothing_behind() {
+    let mut world = World::with(&[("a.csv", &format!("{HEADER}{}", rows(0..5)))]);
+    for number in 0..9 {
+        let (name, domain) = (format!("b{number}.csv"), format!("new{number}.cn"));
+        world.write(&name, &format!("{HEADER}{}", row(&domain, 7)));
+        assert_eq!(world.refresh_later().changed, domains(&[&domain]));
+        assert_eq!(world.feed.find_records(&domain)[0].file, world.path(&name));
+        fs::remove_file(world.path(&name)).expect("removed");
+        let change = world.refresh_with(&[], Shrink::Accept);
+        assert_eq!(change.changed, domains(&[&domain]));
+    }
+    assert_eq!((world.feed.paths.len(), world.feed.store().len()), (2, 5));
+}
+
+#[test]
 fn an_append_is_taken_by_whole_lines() {
     let mut world = World::with(&[("a.csv", &format!("{HEADER}{}", rows(0..5)))]);
     let line = row("new.cn", 99);

@@ -2,7 +2,10 @@
 //! reading.
 
 use super::*;
-use crate::feed::store::{read_page, write_page};
+use crate::feed::csv::Columns;
+use crate::feed::packed::PackedFacts;
+use crate::feed::rows::Layout;
+use crate::feed::store::{Candidate, Delta, Put, Rest, SlotSet, Touched, read_page, write_page};
 use crate::feed::verbatim::Verbatim;
 
 /// The store as a snapshot gives it back.
@@ -88,6 +91,57 @@ fn is_known(feed: &Feed, file: &str, row: &str) -> bool {
     let verbatim = Verbatim::of(layout.expect("it was read"), feed.store.text_seed());
     let site = verbatim.perhaps_site(row.as_bytes()).expect("a plain domain");
     feed.store.find_text(source.id, site, verbatim.mark(row.as_bytes())).is_some()
+}
+
+/// Of rows of one site domain that have the same mark none is taken for another.
+#[test]
+fn rows_with_the_mark_of_another_are_read() {
+    let both = row("d1.cn", 1) + &row("d1.cn", 2);
+    let mut world = World::with(&[("a.csv", &format!("{HEADER}{both}"))]);
+    let file = world.feed.sources[Path::new("a.csv")].id;
+    let turned = row("d1.cn", 2) + &row("d1.cn", 1);
+    let layout = Layout::Csv(Columns::parse(HEADER).expect("a header").layout);
+    let verbatim = Verbatim::of(&layout, world.feed.store.text_seed());
+    let mark = Some(verbatim.mark(row("d1.cn", 2).as_bytes()));
+    let none_seen = SlotSet::default();
+    let slots = world.feed.store.unseen(file, &none_seen);
+    let reworded: Vec<_> = slots.map(|(slot, ..)| (slot, mark)).collect();
+    assert_eq!(reworded.len(), 2);
+    let delta = Delta { reworded: vec![reworded], ..Delta::default() };
+    world.feed.store.apply(file, delta, Rest::Stays, &mut Touched::default());
+    world.replace("a.csv", &format!("{HEADER}{turned}"));
+    assert_eq!(world.refresh().changed, Changed::None);
+    assert_eq!(world.feed.store().len(), 2);
+}
+
+/// A key has 40 bits: whoever makes one up that another subject's record has does not get its place.
+#[test]
+fn records_of_two_subjects_with_one_key_are_two() {
+    let mut store = FilingStore::default();
+    let (file, site) = (FileId(0), SiteKey::of("a.cn"));
+    store.set_order([file]);
+    let of_subject = |subject| Candidate {
+        site,
+        key: 5,
+        subject,
+        packed: PackedFacts::NOTHING,
+        application_at: None,
+        line: 1 + subject as u32,
+        mark: None,
+        rare: None,
+    };
+    for subject in [1, 2, 1] {
+        let put = Put { replaces: None, candidate: of_subject(subject) };
+        let delta = Delta { puts: vec![vec![put]], ..Delta::default() };
+        store.apply(file, delta, Rest::Stays, &mut Touched::default());
+    }
+    let mut subjects: Vec<u64> =
+        store.records_of(site).map(|record| record.facts.subject).collect();
+    subjects.sort_unstable();
+    assert_eq!((subjects, store.len()), (vec![1, 2], 2));
+    assert_eq!(store.compare(file, &of_subject(3)), None);
+    store.apply(file, Delta::default(), Rest::Goes, &mut Touched::default());
+    assert!(store.is_empty());
 }
 
 /// What there is to tell of a file, it tells at each reading.

@@ -21,9 +21,9 @@ use crate::fault::Severity;
 
 pub use fields::{Field, Fields};
 
-/// How much of a hash is kept as a record's key. Keys tell apart the records of one site domain, of
-/// which there are few: of a million site domains with two records each, the odds that any takes one
-/// for the other are one in a million.
+/// How much of a hash is kept as a record's key. Keys tell apart the records of one subject for one
+/// site domain, of which there are few: of a million such pairs, the odds that any takes one for the
+/// other are one in a million.
 pub const KEY_BITS: u32 = 40;
 
 /// One filing of one domain, of one kind, with one provider, as a file tells it. Texts are
