@@ -24,7 +24,7 @@ use super::rows::{
 };
 use super::split::{End, Framing, record_len};
 use super::store::{
-    Candidate, CoveredName, Delta, FileId, FilingStore, Put, Rare, Same, SiteKey, TOGETHER,
+    Candidate, Changed, CoveredName, Delta, FileId, FilingStore, Put, Rare, Same, SiteKey, TOGETHER,
 };
 use super::verbatim::{TextMark, Verbatim};
 use crate::fault::{Fault, Severity};
@@ -471,9 +471,10 @@ impl Reader<'_> {
                         portion.reworded.push((slot, candidate.mark));
                     }
                 }
-                Some((slot, Same::No)) => {
-                    portion.puts.push(Put { replaces: Some(slot), candidate });
-                }
+                Some((slot, Same::No)) => match Changed::of(slot, &candidate) {
+                    Some(changed) => portion.changed.push(changed),
+                    None => portion.puts.push(Put { replaces: Some(slot), candidate }),
+                },
                 None => portion.puts.push(Put { replaces: None, candidate }),
             }
         }
@@ -486,6 +487,7 @@ impl Reader<'_> {
         portion.kept.sort_unstable();
         portion.kept.shrink_to_fit();
         portion.reworded.shrink_to_fit();
+        portion.changed.shrink_to_fit();
         portion.puts.shrink_to_fit();
     }
 
@@ -495,6 +497,7 @@ impl Reader<'_> {
         for portion in portions {
             reading.delta.kept.push(portion.kept);
             reading.delta.reworded.push(portion.reworded);
+            reading.delta.changed.push(portion.changed);
             reading.delta.puts.push(portion.puts);
             reading.count.rows += portion.count.rows;
             reading.count.bad += portion.count.bad;
@@ -564,6 +567,7 @@ struct Portion {
     unmeasured: Vec<Candidate>,
     kept: Vec<(u32, u32)>,
     reworded: Vec<(u32, Option<TextMark>)>,
+    changed: Vec<Changed>,
     puts: Vec<Put>,
     count: Count,
     faults: Vec<Fault>,

@@ -23,7 +23,10 @@ impl Part<'_> {
     /// The file has no records any more.
     pub(super) fn is_empty(&self) -> bool {
         self.delta.is_none_or(|delta| {
-            delta.kept.iter().all(Vec::is_empty) && delta.puts.iter().all(Vec::is_empty)
+            let Delta { kept, reworded: _, changed, puts } = delta;
+            kept.iter().all(Vec::is_empty)
+                && changed.iter().all(Vec::is_empty)
+                && puts.iter().all(Vec::is_empty)
         })
     }
 }
@@ -98,6 +101,7 @@ fn lost(store: &FilingStore, parts: &[&Part<'_>]) -> Vec<(FileId, Lost)> {
             delta.kept.iter().flatten().for_each(|&(slot, _)| seen.insert(slot));
             let puts = delta.puts.iter().flatten();
             puts.filter_map(|put| put.replaces).for_each(|slot| seen.insert(slot));
+            delta.changed.iter().flatten().for_each(|changed| seen.insert(changed.slot));
         }
         for (slot, site, key) in store.unseen(part.file, &seen) {
             removed.insert(slot);

@@ -135,8 +135,31 @@ pub(super) struct Delta {
     pub(super) kept: Vec<Vec<(u32, u32)>>,
     /// Those of them that say the same in other words.
     pub(super) reworded: Vec<Vec<(u32, Option<TextMark>)>>,
+    /// Records that say something else, but nothing that few records say.
+    pub(super) changed: Vec<Vec<Changed>>,
     /// New and changed records, in portions, too.
     pub(super) puts: Vec<Vec<Put>>,
+}
+
+/// What a record says now; the rest of it is as it was. Five million may change at once: what an
+/// export has of the day, say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Changed {
+    pub(super) slot: u32,
+    line: u32,
+    packed: PackedFacts,
+    mark: Option<TextMark>,
+}
+
+const _: () = assert!(size_of::<Changed>() == 28);
+
+impl Changed {
+    /// `None` where the record says what few do.
+    pub(super) fn of(slot: u32, new: &Candidate) -> Option<Changed> {
+        let Candidate { packed, line, mark, .. } = *new;
+        let is_plain = new.application_at.is_none() && new.rare.is_none();
+        is_plain.then_some(Changed { slot, line, packed, mark })
+    }
 }
 
 /// A new record, or one that replaces what the file said for the same key.
@@ -413,6 +436,13 @@ impl FilingStore {
         for (slot, mark) in delta.reworded.into_iter().flatten() {
             self.slab.get_mut(slot).mark = mark;
         }
+        for Changed { slot, line, packed, mark } in delta.changed.into_iter().flatten() {
+            let Entry { site, subject, .. } = self.slab.get(slot);
+            let (site, key) = (SiteKey(site), self.slab.get(slot).key());
+            let (application_at, rare) = (None, None);
+            let new = Candidate { site, key, subject, packed, application_at, line, mark, rare };
+            self.replace(slot, new, &mut seen, touched);
+        }
         let new = delta.puts.iter().flatten().filter(|put| put.replaces.is_none()).count();
         let slab = &self.slab;
         self.by_site.reserve(new, slab.entries.len() + new, |slot| slab.get(slot).site);
@@ -449,18 +479,21 @@ impl FilingStore {
             }
         }
         match replaces {
-            Some(slot) => {
-                // Later lines win, and a file's portions may come in any order.
-                if !seen.contains(slot) || self.slab.get(slot).line < new.line {
-                    seen.insert(slot);
-                    self.overwrite(slot, new, touched);
-                }
-            }
+            Some(slot) => self.replace(slot, new, seen, touched),
             None if of_site >= CROWD => touched.crowded_out += 1,
             None => {
                 self.records += usize::from(!is_known);
                 seen.insert(self.insert(file, new, touched));
             }
+        }
+    }
+
+    /// Puts a record in the place of its file's of the same key. Later lines win, and a file's portions
+    /// may come in any order.
+    fn replace(&mut self, slot: u32, new: Candidate, seen: &mut SlotSet, touched: &mut Touched) {
+        if !seen.contains(slot) || self.slab.get(slot).line < new.line {
+            seen.insert(slot);
+            self.overwrite(slot, new, touched);
         }
     }
 

@@ -53,6 +53,19 @@ fn a_file_that_comes_back_waits_no_more() {
 }
 
 #[test]
+fn a_file_whose_every_row_changes_is_no_loss() {
+    let before = rows(0..300);
+    let mut world = World::with(&[("a.csv", &format!("{HEADER}{before}"))]);
+    let synced_at = world.facts("d7.cn")[0].synced_at;
+    // One of them goes, so that the shrink is looked at.
+    let after = rows(0..299).replace("2024-01-02", "2024-01-03");
+    world.replace("a.csv", &format!("{HEADER}{after}"));
+    let change = world.refresh();
+    assert_eq!((change.waiting_shrink.is_none(), change.stats.records), (true, 299));
+    assert!(world.facts("d7.cn")[0].synced_at > synced_at);
+}
+
+#[test]
 fn records_that_move_to_another_file_are_no_loss() {
     let text = format!("{HEADER}{}", rows(0..5));
     let mut world = World::with(&[("a.csv", &text)]);
