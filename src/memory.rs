@@ -18,7 +18,7 @@ pub(crate) fn keep_little() {
     }
 }
 
-/// Gives back to the system what only loading took.
+/// Gives back to the system what only loading took, or taking in most of all filings anew.
 pub(crate) fn give_back() {
     #[cfg(target_env = "gnu")]
     {

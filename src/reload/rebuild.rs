@@ -446,6 +446,7 @@ impl Loader for Rebuild {
             return taken;
         }
         let changed = self.refresh_feed(scope, &hints, shrink, &mut taken);
+        let are_most_new = changed == Changed::All && !is_first;
         let is_judged = match changed {
             Changed::None => false,
             Changed::All => self.judge_all(now, &mut taken),
@@ -457,6 +458,9 @@ impl Loader for Rebuild {
         };
         if is_judged || is_first {
             self.publish(now);
+        }
+        if are_most_new {
+            memory::give_back();
         }
         taken
     }
