@@ -17,16 +17,17 @@ use std::num::NonZeroU32;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
-use super::packed::PackedFacts;
 use super::verbatim::{TextMark, TextSeed};
 use crate::filing::record::falls_with_subject;
 use crate::filing::site_domain::hash_text;
 use crate::filing::{Facts, Role, Standing};
 
+mod delta;
 mod saved;
 mod site_slots;
 mod slots;
 
+pub(super) use delta::{Candidate, Changed, CoveredName, Delta, Put, Rare};
 pub(super) use saved::{SavedStore, read_page, write_page};
 use site_slots::SiteSlots;
 pub(super) use slots::{Entries, SlotSet};
@@ -94,79 +95,6 @@ pub(super) fn covers(covered: Option<&str>, name: &str) -> bool {
             None => false,
         },
     }
-}
-
-/// A name that a record speaks of: its site domain, and the name itself where it lies below.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct CoveredName {
-    pub(super) site: SiteKey,
-    pub(super) below: Option<Box<str>>,
-    /// Of the facts as they bear on this name.
-    pub(super) key: u64,
-}
-
-/// What only few records have.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(super) struct Rare {
-    pub(super) below: Option<Box<str>>,
-    pub(super) new_domain: Option<CoveredName>,
-}
-
-/// A record as a reader hands it over.
-#[derive(Clone, Debug)]
-pub(super) struct Candidate {
-    pub(super) site: SiteKey,
-    pub(super) key: u64,
-    pub(super) subject: u64,
-    pub(super) packed: PackedFacts,
-    pub(super) application_at: Option<NonZeroU32>,
-    pub(super) line: u32,
-    /// Of the text that it was read from, where that says all there is to tell.
-    pub(super) mark: Option<TextMark>,
-    pub(super) rare: Option<Box<Rare>>,
-}
-
-/// What reading a file found, measured against what the store holds of that file.
-#[derive(Debug, Default)]
-pub(super) struct Delta {
-    /// Records of the store that the file still holds as they are, and their lines now; quickest to
-    /// take in where those of a portion are in the order of the store. In portions, so that memory is
-    /// given back while they are taken in.
-    pub(super) kept: Vec<Vec<(u32, u32)>>,
-    /// Those of them that say the same in other words.
-    pub(super) reworded: Vec<Vec<(u32, Option<TextMark>)>>,
-    /// Records that say something else, but nothing that few records say.
-    pub(super) changed: Vec<Vec<Changed>>,
-    /// New and changed records, in portions, too.
-    pub(super) puts: Vec<Vec<Put>>,
-}
-
-/// What a record says now; the rest of it is as it was. Five million may change at once: what an
-/// export has of the day, say.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Changed {
-    pub(super) slot: u32,
-    line: u32,
-    packed: PackedFacts,
-    mark: Option<TextMark>,
-}
-
-const _: () = assert!(size_of::<Changed>() == 28);
-
-impl Changed {
-    /// `None` where the record says what few do.
-    pub(super) fn of(slot: u32, new: &Candidate) -> Option<Changed> {
-        let Candidate { packed, line, mark, .. } = *new;
-        let is_plain = new.application_at.is_none() && new.rare.is_none();
-        is_plain.then_some(Changed { slot, line, packed, mark })
-    }
-}
-
-/// A new record, or one that replaces what the file said for the same key.
-#[derive(Debug)]
-pub(super) struct Put {
-    pub(super) replaces: Option<u32>,
-    pub(super) candidate: Candidate,
 }
 
 /// Which site domains a change has touched.
