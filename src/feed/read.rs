@@ -379,7 +379,9 @@ impl Reader<'_> {
         let is_reread = self.store.has_records_in(self.file);
         let mut rows = row_texts(layout, &cut.bytes, cut.first_line).map(|row| {
             let site = is_reread.then(|| verbatim.perhaps_site(row.bytes)).flatten();
-            site.into_iter().for_each(|site| self.store.fetch_way_to(site));
+            if let Some(site) = site {
+                self.store.fetch_way_to(site);
+            }
             (row, verbatim.mark(row.bytes), site)
         });
         loop {
@@ -421,7 +423,7 @@ impl Reader<'_> {
                 portion.tell(|| self.fault(Severity::Error, line, problem));
             }
             Row::Record { line, fields, text, has_unknown } => {
-                let untold = portion.count_faults();
+                let faults_before = portion.count_faults();
                 let (record, faults) = FilingRecord::from_fields(fields);
                 for fault in faults {
                     portion.tell(|| self.field_fault(fault, line, layout.zip(text)));
@@ -433,8 +435,8 @@ impl Reader<'_> {
                             portion.tell(|| self.field_fault(fault, line, layout.zip(text)));
                         }
                         // What is to be told of a row is told each time that its file is read.
-                        let says_it_all = !has_unknown && portion.count_faults() == untold;
-                        let mark = mark.filter(|_| says_it_all);
+                        let is_faultless = portion.count_faults() == faults_before;
+                        let mark = mark.filter(|_| is_faultless && !has_unknown);
                         portion.unmeasured.push(candidate(record, self.provider, line, mark));
                         if portion.unmeasured.len() == TOGETHER {
                             self.measure(portion);

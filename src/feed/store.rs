@@ -365,8 +365,8 @@ impl FilingStore {
             self.slab.get_mut(slot).mark = mark;
         }
         for Changed { slot, line, packed, mark } in delta.changed.into_iter().flatten() {
-            let Entry { site, subject, .. } = self.slab.get(slot);
-            let (site, key) = (SiteKey(site), self.slab.get(slot).key());
+            let before = self.slab.get(slot);
+            let (site, key, subject) = (SiteKey(before.site), before.key(), before.subject);
             let (application_at, rare) = (None, None);
             let new = Candidate { site, key, subject, packed, application_at, line, mark, rare };
             self.replace(slot, new, &mut seen, touched);
