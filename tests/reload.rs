@@ -9,7 +9,8 @@ use std::net::UdpSocket;
 use std::os::unix::fs::symlink;
 
 use common::{
-    NOTICE_TTL, PROVIDER, Record, Server, Site, append, ndjson, query, replace, rewrite, zone_text,
+    NOTICE_IPV4, NOTICE_TTL, PROVIDER, Record, Server, Site, append, exchange, ndjson, query,
+    replace, rewrite, zone_text,
 };
 
 /// Hosts `site.example` and `other.example`; only the anchor is filed.
@@ -215,6 +216,32 @@ fn a_change_that_drops_many_records_waits() {
     let ran = server.reload(&["--accept-shrink"]);
     assert_eq!(ran.code, 0, "{ran}");
     server.blocked("site.example", "no-filing");
+}
+
+#[test]
+fn thousands_of_verdicts_change_in_one_look() {
+    let names: Vec<String> = (0..2_500).map(|n| format!("site{n}.example")).collect();
+    let records = |is_cancelled: fn(usize) -> bool| -> Vec<Record> {
+        let status = |n| if is_cancelled(n) { "cancelled" } else { "in-force" };
+        let numbered = names.iter().enumerate();
+        numbered.map(|(n, name)| Record::open(name).set("status", status(n))).collect()
+    };
+    let site = Site::new();
+    names.iter().for_each(|name| _ = site.plain_zone(name));
+    site.records(&records(|_| false));
+    let server = site.start();
+    let notice: std::net::Ipv4Addr = NOTICE_IPV4.parse().expect("an address");
+    let is_blocked = |name: &String| {
+        let reply = exchange(server.udp(), &query(7, name, 1)).expect("a reply");
+        reply.windows(4).any(|bytes| bytes == notice.octets())
+    };
+    server.opens(&names[2_499]);
+    assert!(!names.iter().any(is_blocked));
+    server.records(&records(|n| n % 3 == 0));
+    server.reloaded();
+    for (n, name) in names.iter().enumerate() {
+        assert_eq!(is_blocked(name), n % 3 == 0, "{name}");
+    }
 }
 
 #[test]

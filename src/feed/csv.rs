@@ -8,7 +8,7 @@ use csv_core::{ReadRecordResult, Reader};
 use serde::{Deserialize, Serialize};
 
 use super::rows::{Header, HeaderFault, RowProblem};
-use super::split::marks;
+use super::split::{each_mark, marks};
 use crate::filing::record::{Field, Fields};
 
 /// What the columns of a file mean, from its header.
@@ -79,10 +79,11 @@ impl Columns {
         };
         if memchr::memchr(b'"', row.as_bytes()).is_none() {
             let mut start = 0;
-            for end in marks(row.as_bytes(), [b',']).chain(std::iter::once(row.len())) {
+            each_mark(row.as_bytes(), [b','], |end| {
                 set(&row[start..end]);
                 start = end + 1;
-            }
+            });
+            set(&row[start..]);
         } else if !each_plain_value(row, &mut set) {
             *fields = Fields::default();
             found = unquoted.split(row)?;

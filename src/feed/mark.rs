@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, pread};
 use serde::{Deserialize, Serialize};
 
 use crate::snapshot::fingerprint;
@@ -105,16 +106,16 @@ pub(super) fn read_on(
     buffer: &mut Vec<u8>,
 ) -> io::Result<usize> {
     let before = buffer.len();
-    buffer.resize(before + len, 0);
-    let mut filled = 0;
-    while filled < len {
-        match file.read_at(&mut buffer[before + filled..], start + filled as u64) {
+    buffer.reserve_exact(len);
+    while buffer.len() < before + len {
+        let at = start + (buffer.len() - before) as u64;
+        // Perhaps more than wanted, where there is room.
+        match pread(file, spare_capacity(buffer), at) {
             Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    buffer.truncate(before + filled);
-    Ok(filled)
+    buffer.truncate(before + len);
+    Ok(buffer.len() - before)
 }

@@ -157,7 +157,7 @@ impl<'l> RowReader<'l> {
         take: &mut dyn FnMut(Row<'_>),
     ) {
         let RowText { line, bytes } = row;
-        match std::str::from_utf8(bytes) {
+        match simdutf8::basic::from_utf8(bytes) {
             Ok(text) if is_blank(text) => {}
             Ok(text) => {
                 let (mut fields, mut has_unknown) = (Fields::default(), false);
@@ -175,8 +175,10 @@ impl<'l> RowReader<'l> {
                     Err(problem) => Row::Bad { line, problem },
                 });
             }
-            Err(error) => {
-                let (lines_before, problem) = not_utf8(bytes, error.valid_up_to());
+            Err(_) => {
+                let valid =
+                    std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+                let (lines_before, problem) = not_utf8(bytes, valid);
                 take(Row::Bad { line: line + lines_before, problem });
             }
         }

@@ -451,9 +451,11 @@ impl Loader for Rebuild {
             Changed::None => false,
             Changed::All => self.judge_all(now, &mut taken),
             Changed::Domains(sites) => {
-                let ids: BTreeSet<ZoneId> =
+                let mut ids: Vec<ZoneId> =
                     sites.iter().flat_map(|site| self.by_site.zones_of(*site)).collect();
-                self.judge_each(ids, now, &mut taken)
+                ids.sort_unstable();
+                ids.dedup();
+                self.judge_each(&ids, now, &mut taken)
             }
         };
         if is_judged || is_first {
@@ -504,14 +506,16 @@ impl Loader for Rebuild {
         self.cause = Cause::Clock;
         let mut taken = Taken::default();
         let at = seconds(now);
-        let mut ids = BTreeSet::new();
+        let mut ids = Vec::new();
         while let Some(&(instant, id)) = self.due.first().filter(|(instant, _)| *instant <= at) {
             self.due.remove(&(instant, id));
-            ids.insert(id);
+            ids.push(id);
         }
+        ids.sort_unstable();
+        ids.dedup();
         let traces = self.traces.len();
         self.traces.retain(|trace| trace.until() > at);
-        if self.judge_each(ids, now, &mut taken) || self.traces.len() < traces {
+        if self.judge_each(&ids, now, &mut taken) || self.traces.len() < traces {
             self.publish(now);
         }
         self.settle_journal(now);

@@ -1,6 +1,7 @@
 //! The verdict column of a zone, from the filings: taken when zones, filings, settings or the
 //! clock change it, so that a query only reads it.
 
+use std::borrow::Borrow;
 use std::collections::HashSet;
 
 use crate::feed::{FilingStore, SiteKey};
@@ -56,15 +57,16 @@ impl Rules {
     /// brought in side by side.
     pub fn judge_together(
         &self,
-        zones: &[Zone],
+        zones: &[impl Borrow<Zone>],
         filings: &FilingStore,
         at: Instant,
     ) -> Vec<Judged> {
-        let bases: Vec<Basis> = zones.iter().map(|zone| self.basis_of(zone)).collect();
+        let bases: Vec<Basis> = zones.iter().map(|zone| self.basis_of(zone.borrow())).collect();
         filings.fetch(bases.iter().filter_map(|basis| match basis {
             Basis::Site(key) => Some(*key),
             Basis::Exempt | Basis::ManySites => None,
         }));
+        let zones = zones.iter().map(Borrow::borrow);
         let judge = |(basis, zone)| self.judge_by(basis, zone, filings, at);
         bases.into_iter().zip(zones).map(judge).collect()
     }

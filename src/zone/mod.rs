@@ -10,6 +10,7 @@
 //! | `classify` | what the addresses of each name are to the gate |
 //! | `saved` | a block in a snapshot |
 //! | `table` | all zones, each with its verdict beside it: what queries look in |
+//! | `shard` | one of the parts that it consists of |
 //! | `ancestors` | which names have zones below them |
 //! | `set` | the table in the making; zones and verdicts are replaced one by one |
 //!
@@ -23,6 +24,7 @@ mod draft;
 pub mod locate;
 mod saved;
 mod set;
+mod shard;
 mod table;
 
 pub use block::{Extra, Node, Rrset, Zone};

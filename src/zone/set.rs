@@ -6,15 +6,15 @@ use hashbrown::HashMap;
 
 use super::ancestors::Ancestors;
 use super::block::Zone;
-use super::table::{Column, Entry, SHARDS, Shard, ZoneId, ZoneTable, next, place_of, shard_of};
+use super::shard::{self, Draft};
+use super::table::{Column, Entry, SHARDS, ZoneId, ZoneTable, shard_of};
 use crate::wire::{HashKey, HashedName, Name};
 
 /// Hosted zones in the making: see the module's description.
 #[derive(Clone, Debug, Default)]
 pub struct ZoneSet {
     table: ZoneTable,
-    /// Shards in the making, as lists of entries.
-    changed: HashMap<usize, Vec<Entry>>,
+    changed: HashMap<usize, Draft>,
     /// For each name that a hosted zone is below: how many are.
     below: HashMap<u64, u32>,
     /// Since the last publication a name became one of these, or ceased to be one.
@@ -54,20 +54,18 @@ impl ZoneSet {
     /// The zone with exactly that apex, changes since the last publication included.
     pub fn get(&self, apex: &Name) -> Option<&Entry> {
         let name = HashedName::read(apex.as_wire(), self.table.key)?;
-        match self.changed.get(&shard_of(name.full_hash())) {
-            Some(entries) => entries.iter().find(|entry| is_at(entry, &name)),
-            None => self.table.entry(name.full_hash(), name.as_wire()),
-        }
+        self.slot(name.full_hash(), |entry| is_at(entry, &name))
     }
 
     /// The zone of that id, changes since the last publication included.
     pub fn by_id(&self, id: ZoneId) -> Option<&Entry> {
-        match self.changed.get(&shard_of(id.0)) {
-            Some(entries) => entries.iter().find(|entry| entry.hash == id.0),
-            None => {
-                let shard = &self.table.shards[shard_of(id.0)];
-                shard.iter().flatten().find(|entry| entry.hash == id.0)
-            }
+        self.slot(id.0, |_| true)
+    }
+
+    fn slot(&self, hash: u64, is_it: impl Fn(&Entry) -> bool) -> Option<&Entry> {
+        match self.changed.get(&shard_of(hash)) {
+            Some(draft) => draft.slots()[shard::find(draft.slots(), hash, is_it)?].as_ref(),
+            None => self.table.slot(hash, is_it),
         }
     }
 
@@ -76,12 +74,12 @@ impl ZoneSet {
         let name = HashedName::read(zone.apex(), self.table.key).expect("an apex is a name");
         let id = ZoneId(name.full_hash());
         let new = Entry::new(zone, column, name.full_hash());
-        let entries = self.shard_mut(name.full_hash());
-        if let Some(entry) = entries.iter_mut().find(|entry| is_at(entry, &name)) {
+        let draft = self.draft(name.full_hash());
+        if let Some(entry) = draft.find_mut(id.0, |entry| is_at(entry, &name)) {
             *entry = new;
             return id;
         }
-        entries.push(new);
+        draft.add(new);
         self.len += 1;
         *self.depths.entry(name.label_count()).or_default() += 1;
         for labels in 0..name.label_count() {
@@ -95,9 +93,9 @@ impl ZoneSet {
     /// Takes a zone out. False where there was none.
     pub fn remove(&mut self, apex: &Name) -> bool {
         let Some(name) = HashedName::read(apex.as_wire(), self.table.key) else { return false };
-        let entries = self.shard_mut(name.full_hash());
-        let Some(at) = entries.iter().position(|entry| is_at(entry, &name)) else { return false };
-        entries.swap_remove(at);
+        if !self.draft(name.full_hash()).remove(name.full_hash(), |entry| is_at(entry, &name)) {
+            return false;
+        }
         self.len -= 1;
         release(&mut self.depths, name.label_count());
         for labels in 0..name.label_count() {
@@ -108,14 +106,11 @@ impl ZoneSet {
 
     /// Sets the verdict of a zone. False where there is no such zone, or it has that verdict.
     pub fn set_column(&mut self, id: ZoneId, column: Column) -> bool {
-        match self.by_id(id) {
-            Some(entry) if entry.column != column => {}
-            _ => return false,
+        if self.by_id(id).is_none_or(|entry| entry.column == column) {
+            return false;
         }
-        for entry in self.shard_mut(id.0) {
-            if entry.hash == id.0 {
-                entry.column = column;
-            }
+        if let Some(entry) = self.draft(id.0).find_mut(id.0, |_| true) {
+            entry.column = column;
         }
         true
     }
@@ -124,8 +119,8 @@ impl ZoneSet {
     pub fn publish(&mut self) -> ZoneTable {
         if !self.changed.is_empty() {
             let mut shards = self.table.shards.to_vec();
-            for (index, entries) in self.changed.drain() {
-                shards[index] = open_addressed(entries);
+            for (index, draft) in self.changed.drain() {
+                shards[index] = draft.finish();
             }
             self.table.shards = Arc::from(shards);
         }
@@ -141,15 +136,12 @@ impl ZoneSet {
         let kept = self.table.shards.iter().enumerate();
         let kept = kept.filter(|(index, _)| !self.changed.contains_key(index));
         let kept = kept.flat_map(|(_, shard)| shard.iter().flatten());
-        kept.chain(self.changed.values().flatten())
+        kept.chain(self.changed.values().flat_map(|draft| draft.slots().iter().flatten()))
     }
 
-    fn shard_mut(&mut self, hash: u64) -> &mut Vec<Entry> {
+    fn draft(&mut self, hash: u64) -> &mut Draft {
         let index = shard_of(hash);
-        let table = &self.table;
-        self.changed
-            .entry(index)
-            .or_insert_with(|| table.shards[index].iter().flatten().cloned().collect())
+        self.changed.entry(index).or_insert_with(|| Draft::of(&self.table.shards[index]))
     }
 }
 
@@ -218,7 +210,8 @@ impl Filling {
     /// The set of all zones that were added.
     pub fn finish(self) -> ZoneSet {
         let Filling { mut set, shards } = self;
-        set.table.shards = shards.into_iter().map(open_addressed).collect();
+        set.table.shards =
+            shards.into_iter().map(|entries| Draft::filled_with(entries).finish()).collect();
         set.has_other_ancestors = true;
         set
     }
@@ -237,20 +230,6 @@ fn release<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, u32>, key: K) -> u32
         count.remove();
     }
     left
-}
-
-/// Lays entries out by hash, with at least one free slot so that every search ends.
-fn open_addressed(entries: Vec<Entry>) -> Shard {
-    let capacity = entries.len() * 5 / 3 + 1;
-    let mut slots: Vec<Option<Entry>> = vec![None; capacity];
-    for entry in entries {
-        let mut place = place_of(entry.hash, capacity);
-        while slots[place].is_some() {
-            place = next(place, capacity);
-        }
-        slots[place] = Some(entry);
-    }
-    Arc::from(slots)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::ancestors::Ancestors;
 use super::block::Zone;
+use super::shard::{self, Shard, place_of};
 use crate::filing::Verdict;
 use crate::prefetch::prefetch;
 use crate::region::Region;
@@ -83,7 +84,6 @@ impl Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ZoneId(pub(crate) u64);
 
-pub(super) type Shard = Arc<[Option<Entry>]>;
 const _: () = assert!(size_of::<Option<Entry>>() == 32);
 
 /// The hosted zones. Immutable; cheap to clone.
@@ -202,26 +202,10 @@ impl ZoneTable {
 
     /// The entry with that hash of which `is_it` holds.
     #[inline]
-    fn slot(&self, hash: u64, is_it: impl Fn(&Entry) -> bool) -> Option<&Entry> {
+    pub(super) fn slot(&self, hash: u64, is_it: impl Fn(&Entry) -> bool) -> Option<&Entry> {
         let shard = &self.shards[shard_of(hash)];
-        let mut place = place_of(hash, shard.len());
-        loop {
-            let entry = shard[place].as_ref()?;
-            if entry.hash == hash && is_it(entry) {
-                return Some(entry);
-            }
-            place = next(place, shard.len());
-        }
+        shard[shard::find(shard, hash, is_it)?].as_ref()
     }
-}
-
-/// Where in a shard of that many slots the search for a hash begins: the hash's lower half, scaled.
-pub(super) fn place_of(hash: u64, slots: usize) -> usize {
-    (((hash & 0xffff_ffff) * slots as u64) >> 32) as usize
-}
-
-pub(super) fn next(place: usize, slots: usize) -> usize {
-    if place + 1 == slots { 0 } else { place + 1 }
 }
 
 pub(super) fn shard_of(hash: u64) -> usize {

@@ -19,7 +19,7 @@ use crate::wire::{HashKey, Name};
 use crate::zone::{Builder, Filling, Portion, Zone, ZoneId, ZoneSet};
 
 /// Zones whose verdicts are taken together.
-const TOGETHER: usize = 32;
+pub(super) const TOGETHER: usize = 32;
 
 /// What verdicts are taken by.
 #[derive(Clone, Copy)]

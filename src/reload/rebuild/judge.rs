@@ -4,13 +4,22 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
+
 use super::Rebuild;
+use super::fill::{Judge, TOGETHER};
 use crate::filing::{Instant, Verdict};
 use crate::gate::Gate;
+use crate::parallel::{self, Waits};
 use crate::reload::loader::Taken;
 use crate::state::verdicts::{Judged, plain_text};
 use crate::wire::Name;
-use crate::zone::{Column, Zone, ZoneId};
+use crate::zone::{Column, Entry, Zone, ZoneId, ZoneSet};
+
+/// New verdicts that are held at a time, before they are noted.
+const HELD: usize = 1 << 15;
+/// Zones that a thread judges before it asks for more.
+const PORTION: usize = 256;
 
 impl Rebuild {
     /// Puts a zone in service with its verdicts.
@@ -25,14 +34,55 @@ impl Rebuild {
         let before = before.as_ref().map(|before| (&before.zone, &before.column));
         self.note_change(before, Some((&zone, &judged)), now);
         let id = self.zones.insert(zone.clone(), judged.column);
-        self.note_judged(id, zone.apex(), judged);
+        judged.sites.iter().for_each(|&site| self.by_site.insert(site, id));
+        note_due(&mut self.due, id, &judged);
+        set_scopes(&mut self.gate, zone.apex(), judged);
     }
 
-    /// Takes the verdicts of a zone anew. True where one changed.
-    fn judge_zone(&mut self, id: ZoneId, now: Instant, taken: &mut Taken) -> bool {
+    pub(in crate::reload) fn judge_all(&mut self, now: Instant, taken: &mut Taken) -> bool {
+        let ids: Vec<ZoneId> = self.zones.iter().map(|entry| entry.id()).collect();
+        self.judge_each(&ids, now, taken)
+    }
+
+    /// Takes the verdicts of some zones anew. True where any changed.
+    pub(super) fn judge_each(&mut self, ids: &[ZoneId], now: Instant, taken: &mut Taken) -> bool {
+        let mut is_changed = false;
+        for ids in ids.chunks(HELD) {
+            for (id, judged) in self.judged(ids, now) {
+                is_changed |= self.take_verdict(id, judged, now, taken);
+            }
+        }
+        is_changed
+    }
+
+    /// The new verdicts of zones, on all cores where there are many: of those alone of which there
+    /// is something to note.
+    fn judged(&self, ids: &[ZoneId], now: Instant) -> Vec<(ZoneId, Judged)> {
+        let (zones, judge) =
+            (&self.zones, Judge { rules: &self.settings.rules, store: self.store(), now });
+        let portions: Vec<&[ZoneId]> = ids.chunks(PORTION).collect();
+        let mut all = Vec::new();
+        let work = |(): &mut (), index: usize| {
+            let mut judged = Vec::new();
+            for ids in portions[index].chunks(TOGETHER) {
+                judge_together(ids, zones, judge, &mut judged);
+            }
+            judged
+        };
+        parallel::each(portions.len(), Waits::Never, || (), work, |_, judged| all.extend(judged));
+        all
+    }
+
+    /// True where a verdict changed.
+    fn take_verdict(
+        &mut self,
+        id: ZoneId,
+        judged: Judged,
+        now: Instant,
+        taken: &mut Taken,
+    ) -> bool {
         let Some(entry) = self.zones.by_id(id) else { return false };
         let (zone, before) = (entry.zone.clone(), entry.column);
-        let judged = self.settings.rules.judge(&zone, self.store(), now);
         if before == judged.column && judged.scopes == self.gate.scopes(zone.apex()) {
             note_due(&mut self.due, id, &judged);
             return false;
@@ -40,34 +90,13 @@ impl Rebuild {
         self.tell_verdict(zone.apex(), &before, &judged.column, taken);
         self.note_change(Some((&zone, &before)), Some((&zone, &judged)), now);
         self.zones.set_column(id, judged.column);
-        // A zone that was exempt till now depends on no filing yet.
-        self.note_judged(id, zone.apex(), judged);
-        true
-    }
-
-    pub(in crate::reload) fn judge_all(&mut self, now: Instant, taken: &mut Taken) -> bool {
-        let ids: Vec<ZoneId> = self.zones.iter().map(|entry| entry.id()).collect();
-        self.judge_each(ids, now, taken)
-    }
-
-    /// True where any verdict changed.
-    pub(super) fn judge_each(
-        &mut self,
-        ids: impl IntoIterator<Item = ZoneId>,
-        now: Instant,
-        taken: &mut Taken,
-    ) -> bool {
-        let mut is_changed = false;
-        for id in ids {
-            is_changed |= self.judge_zone(id, now, taken);
+        // What a zone depends on stays the same, but for one that was exempt till now.
+        if before.own == Verdict::Exempt {
+            judged.sites.iter().for_each(|&site| self.by_site.insert(site, id));
         }
-        is_changed
-    }
-
-    fn note_judged(&mut self, id: ZoneId, apex: &[u8], judged: Judged) {
-        judged.sites.iter().for_each(|&site| self.by_site.insert(site, id));
         note_due(&mut self.due, id, &judged);
-        set_scopes(&mut self.gate, apex, judged);
+        set_scopes(&mut self.gate, zone.apex(), judged);
+        true
     }
 
     pub(super) fn forget_sites(&mut self, id: ZoneId, zone: &Zone, now: Instant) {
@@ -93,6 +122,24 @@ impl Rebuild {
                 tracing::info!(domain, was, reason = now, "domain opened");
             }
             (true, _) => {}
+        }
+    }
+}
+
+/// Judges zones whose records are fetched side by side, and adds what is to be noted.
+fn judge_together(
+    ids: &[ZoneId],
+    zones: &ZoneSet,
+    Judge { rules, store, now }: Judge<'_>,
+    judged: &mut Vec<(ZoneId, Judged)>,
+) {
+    let entries: ArrayVec<&Entry, TOGETHER> =
+        ids.iter().filter_map(|&id| zones.by_id(id)).collect();
+    let of: ArrayVec<&Zone, TOGETHER> = entries.iter().map(|entry| &entry.zone).collect();
+    for (entry, after) in entries.iter().zip(rules.judge_together(&of, store, now)) {
+        let is_rare = after.column.has_scopes || after.column.next_change != 0;
+        if is_rare || after.column != entry.column {
+            judged.push((entry.id(), after));
         }
     }
 }
