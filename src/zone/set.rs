@@ -64,7 +64,7 @@ impl ZoneSet {
 
     fn slot(&self, hash: u64, is_it: impl Fn(&Entry) -> bool) -> Option<&Entry> {
         match self.changed.get(&shard_of(hash)) {
-            Some(draft) => draft.slots()[shard::find(draft.slots(), hash, is_it)?].as_ref(),
+            Some(draft) => shard::find(draft.slots(), hash, is_it).map(|(_, entry)| entry),
             None => self.table.slot(hash, is_it),
         }
     }

@@ -8,28 +8,30 @@ use super::table::Entry;
 /// Slots, one of which at least is free, so that every search ends.
 pub(super) type Shard = Arc<[Option<Entry>]>;
 
-/// The place of the entry with that hash of which `is_it` holds.
+/// The entry with that hash of which `is_it` holds, and its place.
 #[inline]
 pub(super) fn find(
     slots: &[Option<Entry>],
     hash: u64,
     is_it: impl Fn(&Entry) -> bool,
-) -> Option<usize> {
+) -> Option<(usize, &Entry)> {
     let mut place = place_of(hash, slots.len());
     loop {
         let entry = slots[place].as_ref()?;
         if entry.hash == hash && is_it(entry) {
-            return Some(place);
+            return Some((place, entry));
         }
         place = next(place, slots.len());
     }
 }
 
 /// Where in a shard of that many slots the search for a hash begins: the hash's lower half, scaled.
+#[inline]
 pub(super) fn place_of(hash: u64, slots: usize) -> usize {
     (((hash & 0xffff_ffff) * slots as u64) >> 32) as usize
 }
 
+#[inline]
 fn next(place: usize, slots: usize) -> usize {
     if place + 1 == slots { 0 } else { place + 1 }
 }
@@ -66,7 +68,7 @@ impl Draft {
         hash: u64,
         is_it: impl Fn(&Entry) -> bool,
     ) -> Option<&mut Entry> {
-        let place = find(&self.slots, hash, is_it)?;
+        let (place, _) = find(&self.slots, hash, is_it)?;
         self.slots[place].as_mut()
     }
 
@@ -82,7 +84,7 @@ impl Draft {
 
     /// Takes an entry out. False where it is not there.
     pub(super) fn remove(&mut self, hash: u64, is_it: impl Fn(&Entry) -> bool) -> bool {
-        let Some(mut place) = find(&self.slots, hash, is_it) else { return false };
+        let Some((mut place, _)) = find(&self.slots, hash, is_it) else { return false };
         self.slots[place] = None;
         self.len -= 1;
         // No search may end at its slot for what stands behind it.
@@ -172,8 +174,8 @@ mod tests {
                 prop_assert!(slots.iter().any(Option::is_none), "every search ends");
                 prop_assert_eq!(slots.iter().flatten().count(), map.len());
                 for (&hash, &verdict) in &map {
-                    let found = find(slots, hash, |_| true).and_then(|place| slots[place].as_ref());
-                    prop_assert_eq!(found.map(|entry| entry.column.own), Some(verdict));
+                    let found = find(slots, hash, |_| true).map(|(_, entry)| entry.column.own);
+                    prop_assert_eq!(found, Some(verdict));
                 }
             }
             let len = map.len();

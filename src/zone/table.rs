@@ -203,8 +203,7 @@ impl ZoneTable {
     /// The entry with that hash of which `is_it` holds.
     #[inline]
     pub(super) fn slot(&self, hash: u64, is_it: impl Fn(&Entry) -> bool) -> Option<&Entry> {
-        let shard = &self.shards[shard_of(hash)];
-        shard[shard::find(shard, hash, is_it)?].as_ref()
+        shard::find(&self.shards[shard_of(hash)], hash, is_it).map(|(_, entry)| entry)
     }
 }
 
