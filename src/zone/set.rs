@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 
 use super::ancestors::Ancestors;
 use super::block::Zone;
-use super::shard::{self, Draft};
+use super::shard::{self, ShardDraft};
 use super::table::{Column, Entry, SHARDS, ZoneId, ZoneTable, shard_of};
 use crate::wire::{HashKey, HashedName, Name};
 
@@ -14,7 +14,7 @@ use crate::wire::{HashKey, HashedName, Name};
 #[derive(Clone, Debug, Default)]
 pub struct ZoneSet {
     table: ZoneTable,
-    changed: HashMap<usize, Draft>,
+    changed: HashMap<usize, ShardDraft>,
     /// For each name that a hosted zone is below: how many are.
     below: HashMap<u64, u32>,
     /// Since the last publication a name became one of these, or ceased to be one.
@@ -139,9 +139,9 @@ impl ZoneSet {
         kept.chain(self.changed.values().flat_map(|draft| draft.slots().iter().flatten()))
     }
 
-    fn draft(&mut self, hash: u64) -> &mut Draft {
+    fn draft(&mut self, hash: u64) -> &mut ShardDraft {
         let index = shard_of(hash);
-        self.changed.entry(index).or_insert_with(|| Draft::of(&self.table.shards[index]))
+        self.changed.entry(index).or_insert_with(|| ShardDraft::of(&self.table.shards[index]))
     }
 }
 
@@ -211,7 +211,7 @@ impl Filling {
     pub fn finish(self) -> ZoneSet {
         let Filling { mut set, shards } = self;
         set.table.shards =
-            shards.into_iter().map(|entries| Draft::filled_with(entries).finish()).collect();
+            shards.into_iter().map(|entries| ShardDraft::filled_with(entries).finish()).collect();
         set.has_other_ancestors = true;
         set
     }

@@ -38,23 +38,23 @@ fn next(place: usize, slots: usize) -> usize {
 
 /// A shard in the making.
 #[derive(Clone, Debug)]
-pub(super) struct Draft {
+pub(super) struct ShardDraft {
     slots: Vec<Option<Entry>>,
     len: usize,
 }
 
-impl Draft {
+impl ShardDraft {
     /// A shard that is to be changed.
-    pub(super) fn of(shard: &Shard) -> Draft {
-        Draft { slots: shard.to_vec(), len: shard.iter().flatten().count() }
+    pub(super) fn of(shard: &Shard) -> ShardDraft {
+        ShardDraft { slots: shard.to_vec(), len: shard.iter().flatten().count() }
     }
 
     /// A shard of these, no two of which are equal.
-    pub(super) fn filled_with(entries: Vec<Entry>) -> Draft {
+    pub(super) fn filled_with(entries: Vec<Entry>) -> ShardDraft {
         let len = entries.len();
         let mut slots = vec![None; slots_for(len)];
         entries.into_iter().for_each(|entry| put(&mut slots, entry));
-        Draft { slots, len }
+        ShardDraft { slots, len }
     }
 
     /// Its slots as they are so far.
@@ -145,7 +145,7 @@ mod tests {
         ) {
             let hash = |number: u64| 0xffff_fff0 + number % 20 + ((number / 20) << 40);
             let open = |number| entry(hash(number), Verdict::Open);
-            let mut draft = Draft::filled_with(first.iter().copied().map(open).collect());
+            let mut draft = ShardDraft::filled_with(first.iter().copied().map(open).collect());
             let mut map: BTreeMap<u64, Verdict> =
                 first.into_iter().map(|number| (hash(number), Verdict::Open)).collect();
             for (number, step) in steps {
@@ -168,7 +168,7 @@ mod tests {
                     }
                 }
                 if number % 7 == 0 {
-                    draft = Draft::of(&draft.finish());
+                    draft = ShardDraft::of(&draft.finish());
                 }
                 let slots = draft.slots();
                 prop_assert!(slots.iter().any(Option::is_none), "every search ends");
