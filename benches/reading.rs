@@ -366,8 +366,8 @@ fn decision(bencher: Bencher) {
 }
 
 fn facts_of(store: &FilingStore, domain: &str) -> Vec<Facts> {
-    let mut facts = Vec::new();
-    store.facts_of(SiteKey::of(domain), || domain.to_owned(), &mut facts);
+    let records = store.records_of(SiteKey::of(domain));
+    let facts: Vec<Facts> = records.map(|record| record.facts).collect();
     assert_eq!(facts.len(), 1);
     facts
 }

@@ -8,7 +8,10 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
+use beiand::filing::Verdict;
+use beiand::snapshot::{Kind, Snapshot, Writer};
 use common::{PLAIN, Record, Server, Site, append, eventually, message, replace};
 
 /// Hosts `filed.example` and `unfiled.example`, of which the first is filed.
@@ -304,6 +307,68 @@ fn a_snapshot_of_other_settings_is_left_aside() {
     let server = site.start();
     answers_from_snapshot(&server);
     server.opens("www.unfiled.example");
+}
+
+/// What the verdicts were taken by has changed with the configuration.
+#[test]
+fn a_domain_exempt_since_is_open_from_the_first_answer_on() {
+    let mut server = saved();
+    let mut site = std::mem::take(&mut server.site);
+    drop(server);
+    site.gate("exempt_zones", r#"["unfiled.example"]"#);
+    let server = site.start();
+    answers_from_snapshot(&server);
+    let reply = server.dig(&["www.unfiled.example", "A"]);
+    assert!(!reply.is_notice() && reply.status == "NOERROR", "{reply:?}");
+    // The next snapshot has that.
+    server.logged(0, |event| message(event) == "snapshot written");
+    let server = restarted(server, |_| {});
+    server.logged(0, |event| message(event).ends_with("none changed"));
+    server.opens("www.unfiled.example");
+}
+
+/// Verdicts in a snapshot count until they are taken anew, behind the first answers: a wrong one does
+/// not outlive that.
+#[test]
+fn verdicts_of_a_snapshot_are_taken_anew_once_it_answers() {
+    let server = restarted(saved(), |_| {});
+    server.logged(0, |event| message(event).ends_with("none changed"));
+    let server = restarted(server, |site| {
+        let path = site.path("snapshot");
+        let snapshot = Snapshot::open(&path).expect("whole").expect("there");
+        let is_stopping = AtomicBool::new(false);
+        let mut writer = Writer::create(&path, &is_stopping).expect("a file");
+        for kind in [Kind::About, Kind::Filings, Kind::Records, Kind::ZoneFiles, Kind::Zones] {
+            let chunks = snapshot.all(kind, |bytes| Ok(bytes.to_vec())).expect("whole");
+            for mut chunk in chunks {
+                if kind == Kind::Zones {
+                    open_each_zone(&mut chunk);
+                }
+                writer.put(kind, &chunk).expect("written");
+            }
+        }
+        writer.finish().expect("written");
+    });
+    server.logged(0, |event| message(event).starts_with("verdicts of the snapshot were"));
+    server.logged(0, |event| {
+        message(event) == "domain closed" && event["fields"]["domain"] == "unfiled.example"
+    });
+    answers_from_snapshot(&server);
+    answers_as_ever(&server);
+    // And the next snapshot has it right.
+    server.logged(0, |event| message(event) == "snapshot written");
+    let server = restarted(server, |_| {});
+    server.logged(0, |event| message(event).ends_with("none changed"));
+}
+
+/// Makes every verdict in a chunk of zones an open one.
+fn open_each_zone(chunk: &mut [u8]) {
+    let mut at = 0;
+    while at < chunk.len() {
+        chunk[at + 16..at + 18].fill(Verdict::Open.number());
+        let len = &chunk[at + 22..at + 26];
+        at += 26 + u32::from_le_bytes(len.try_into().expect("four bytes")) as usize;
+    }
 }
 
 #[test]

@@ -122,8 +122,9 @@ fn is_counted(told: &Told, bytes: &[u8]) {
 
 fn is_decided(feed: &Feed, sites: &BTreeSet<String>) {
     for site in sites {
-        let mut facts = Vec::new();
-        feed.store().facts_of(SiteKey::of(site), || site.clone(), &mut facts);
+        let records = feed.store().records_of(SiteKey::of(site));
+        let records = records.filter(|record| record.covers_name(site));
+        let facts: Vec<Facts> = records.map(|record| record.facts).collect();
         for at in INSTANTS {
             for target in [Target::Own, Target::OtherMainland] {
                 let decision = decide(&facts, Instant(at), target, &FilingPolicy::default());

@@ -191,9 +191,9 @@ fn start_from(path: &Path) -> Result<(), Unusable> {
     feed.refresh(&Scope::All, &[], Shrink::Accept, Moment::now());
     let (store, mut facts) = (feed.store(), Vec::new());
     for site in store.sites() {
-        store.records_of(site).for_each(drop);
-        store.covered_below(site).for_each(drop);
-        store.facts_of(site, || "one.example".to_owned(), &mut facts);
+        let records = store.records_of(site);
+        let records = records.filter(|record| record.covers_name("one.example"));
+        facts.extend(records.map(|record| record.facts));
     }
     decide(&facts, Instant(1_795_000_000), Target::Own, &FilingPolicy::default());
     feed.to_save();
@@ -201,7 +201,7 @@ fn start_from(path: &Path) -> Result<(), Unusable> {
     let none_yet = files.saved_files();
     let read = |chunk: &[u8]| {
         let (mut saved, mut zones) = (none_yet.clone(), Vec::new());
-        read_chunk(chunk, &mut saved, |zone| zones.push(zone))?;
+        read_chunk(chunk, &mut saved, |zone, _| zones.push(zone))?;
         Ok((saved, zones))
     };
     snapshot.each(Kind::Zones, read, |_, (saved, zones)| {

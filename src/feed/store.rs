@@ -10,7 +10,6 @@
 //!
 //! The store belongs to the one thread that takes in changes; queries never see it.
 
-use std::cell::LazyCell;
 use std::collections::HashSet;
 use std::num::NonZeroU32;
 
@@ -129,6 +128,8 @@ pub struct FilingStore {
     by_site: SiteSlots,
     /// By file id.
     files: Vec<OfFile>,
+    /// No file has a higher rank.
+    last_rank: u32,
     /// Distinct keys.
     records: usize,
     rare: HashMap<u32, Rare>,
@@ -201,23 +202,6 @@ impl FilingStore {
         sites
     }
 
-    /// Appends to `facts` those that cover `name`, a name at or below the site domain (A-labels,
-    /// lower case, no final dot). Few records make it necessary to ask for it.
-    pub fn facts_of(&self, site: SiteKey, name: impl FnOnce() -> String, facts: &mut Vec<Facts>) {
-        let name = LazyCell::new(name);
-        let covers_it = |record: &StoredRecord<'_>| match record.covers {
-            None => true,
-            Some(_) => record.covers_name(&name),
-        };
-        facts.extend(self.records_of(site).filter(covers_it).map(|record| record.facts));
-    }
-
-    /// The names below the site domain that records of their own cover: where there is one, the
-    /// verdict there can differ from the site domain's.
-    pub fn covered_below(&self, site: SiteKey) -> impl Iterator<Item = &str> {
-        self.records_of(site).filter_map(|record| record.covers)
-    }
-
     fn stored<'a>(&'a self, slot: u32, covers: Option<&'a str>) -> StoredRecord<'a> {
         let entry = self.slab.get(slot);
         let mut facts = self.unpack(slot, &entry);
@@ -269,10 +253,11 @@ impl FilingStore {
     fn counts(&self, slot: u32) -> bool {
         let entry = self.slab.get(slot);
         let rank = self.rank(entry.file());
-        self.slots_of(SiteKey(entry.site)).all(|other| {
+        let is_counted = |other: u32| {
             let other = self.slab.get(other);
             !other.has_key_like(&entry) || self.rank(other.file()) <= rank
-        })
+        };
+        rank == self.last_rank || self.slots_of(SiteKey(entry.site)).all(is_counted)
     }
 }
 
@@ -286,6 +271,11 @@ impl FilingStore {
             }
             self.files[file.0 as usize].rank = rank;
         }
+        self.note_last_rank();
+    }
+
+    fn note_last_rank(&mut self) {
+        self.last_rank = self.files.iter().map(|file| file.rank).max().unwrap_or(0);
     }
 
     /// What the marks of texts go by.

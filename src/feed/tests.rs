@@ -111,9 +111,8 @@ fn domains(names: &[&str]) -> Changed {
 }
 
 fn facts_of(feed: &Feed, site: &str, name: &str) -> Vec<Facts> {
-    let mut facts = Vec::new();
-    feed.store().facts_of(SiteKey::of(site), || name.to_owned(), &mut facts);
-    facts
+    let records = feed.store().records_of(SiteKey::of(site));
+    records.filter(|record| record.covers_name(name)).map(|record| record.facts).collect()
 }
 
 fn settings(path: &Path) -> FeedSettings {

@@ -139,9 +139,30 @@ impl Verdict {
             Verdict::Blocked(reason) => reason.code(),
         }
     }
-}
 
-impl Verdict {
+    /// The verdict as a number, never 0: what a snapshot holds. Others mean it by its code.
+    pub fn number(self) -> u8 {
+        match self {
+            Verdict::Blocked(reason) => reason as u8,
+            Verdict::Open => 0x80,
+            Verdict::NotRequired => 0x81,
+            Verdict::Exempt => 0x82,
+        }
+    }
+
+    /// The verdict of a number; none where this version has no such number.
+    pub fn of_number(number: u8) -> Option<Verdict> {
+        match number {
+            0x80 => Some(Verdict::Open),
+            0x81 => Some(Verdict::NotRequired),
+            0x82 => Some(Verdict::Exempt),
+            reason => {
+                let reason = Reason::ALL.get(usize::from(reason).checked_sub(1)?)?;
+                Some(Verdict::Blocked(*reason))
+            }
+        }
+    }
+
     /// The verdict of a code; none where this version has no such code.
     pub fn of_code(code: &str) -> Option<Verdict> {
         let unblocked = [Verdict::Open, Verdict::Exempt, Verdict::NotRequired];
@@ -182,6 +203,14 @@ mod tests {
         let reason = Reason::ForumProvince;
         assert_eq!(reason.to_string(), "forum-province");
         assert_eq!(Verdict::Blocked(reason).to_string(), "forum-province");
+    }
+
+    #[test]
+    fn each_number_is_of_one_verdict() {
+        let numbered = |number| Some((number, Verdict::of_number(number)?));
+        let all: Vec<_> = (0..=u8::MAX).filter_map(numbered).collect();
+        assert_eq!(all.len(), 3 + Reason::ALL.len());
+        assert!(all.iter().all(|(number, verdict)| verdict.number() == *number && *number > 0));
     }
 
     #[test]

@@ -326,7 +326,8 @@ impl<L: Loader + 'static> Driver<L> {
         let try_again = catch_unwind(AssertUnwindSafe(|| self.loader.try_again_in()));
         self.try_again = try_again.ok().flatten().map(|wait| Monotonic::now() + wait);
         let rested = self.due_not_before.is_none_or(|at| at <= begun);
-        if rested && self.next_due().is_some_and(|due| due <= now) {
+        // Nobody waits at the start for what may come after it.
+        if rested && cause != Cause::Start && self.next_due().is_some_and(|due| due <= now) {
             all.merge(self.call("due", |loader, now| loader.due(now)));
             let still_due = self.next_due().is_some_and(|due| due <= now);
             self.due_not_before = still_due.then(|| Monotonic::now() + CLOCK_LOOK);

@@ -149,8 +149,10 @@ pub struct Rebuild {
     pub(super) journal: Option<Journal>,
     /// Of what is being taken in, for the journal.
     pub(super) cause: Cause,
-    snapshots: Snapshots,
+    pub(super) snapshots: Snapshots,
     has_restored_zones: bool,
+    /// When all verdicts are to be taken anew: those that are served came from the snapshot.
+    verdicts_due: Option<Instant>,
 }
 
 impl Rebuild {
@@ -170,6 +172,7 @@ impl Rebuild {
             gate: Arc::new(Gate::new(settings.gate.clone())),
             snapshots: Snapshots::new(settings.snapshot.as_deref()),
             has_restored_zones: false,
+            verdicts_due: None,
             settings,
             by_site: SiteIndex::default(),
             due: BTreeSet::new(),
@@ -397,7 +400,7 @@ impl Loader for Rebuild {
         // Filings that nobody can look at now are nothing to begin with.
         if !hold::is_held(folder) && std::fs::read_dir(folder).is_ok() {
             self.restore_feed();
-            self.restore_zones(now);
+            self.restore_zones(true, now);
         }
     }
 
@@ -470,7 +473,7 @@ impl Loader for Rebuild {
     fn zones(&mut self, scope: &Scope, closed: &[Closed], now: Instant) -> Taken {
         self.cause = Cause::Zone;
         let mut taken = Taken::default();
-        self.restore_zones(now);
+        self.restore_zones(false, now);
         let begun = std::time::Instant::now();
         let scan = self.files.scan(scope, closed);
         if *scope == Scope::All {
@@ -515,7 +518,9 @@ impl Loader for Rebuild {
         ids.dedup();
         let traces = self.traces.len();
         self.traces.retain(|trace| trace.until() > at);
-        if self.judge_each(&ids, now, &mut taken) || self.traces.len() < traces {
+        let is_judged = self.judge_each(&ids, now, &mut taken);
+        let is_corrected = self.verdicts_due.take().is_some() && self.correct_all(now, &mut taken);
+        if is_judged || is_corrected || self.traces.len() < traces {
             self.publish(now);
         }
         self.settle_journal(now);
@@ -575,7 +580,7 @@ impl Loader for Rebuild {
         let journal = self.journal.as_ref().and_then(Journal::retry_at);
         let snapshot = self.snapshots.due().filter(|_| self.is_serving());
         let of_state = verdicts.into_iter().chain(traces).map(|at| Instant(i64::from(at)));
-        of_state.chain(journal).chain(snapshot).min()
+        of_state.chain(self.verdicts_due).chain(journal).chain(snapshot).min()
     }
 }
 

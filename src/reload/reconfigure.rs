@@ -99,6 +99,9 @@ impl Rebuild {
         let is_judged = self.has_zones
             && (old.rules != self.settings.rules || old.feed != self.settings.feed)
             && self.judge_all(now, &mut taken);
+        if old.rules != self.settings.rules {
+            self.snapshots.note_change();
+        }
         if is_changed || is_judged {
             tracing::info!("settings changed");
             self.publish(now);

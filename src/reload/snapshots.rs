@@ -3,7 +3,8 @@
 //! It is read once, at the start, in two steps as everything is: the filings, then the zones. It is
 //! written by a thread of its own after the first load, and again when something has changed since,
 //! but not more often than every [`PAUSE`]. What it holds of one moment is shared or copied, so that
-//! changes go on meanwhile. Verdicts are not in it: they are taken anew, at the time that it is then.
+//! changes go on meanwhile. Verdicts in it hold until they have been taken anew, which is done when
+//! the server answers already; those that change by themselves are taken anew at once.
 //!
 //! Owns no format: what a chunk holds is known to `feed`, `zone` and
 //! [`super::zone_files`]; whether it is as it was written, to [`crate::snapshot`].
@@ -23,6 +24,7 @@ use super::zone_files::ZoneFilesToSave;
 use crate::feed::FeedToSave;
 use crate::filing::Instant;
 use crate::snapshot::{Kind, Snapshot, Unusable, Writer};
+use crate::state::verdicts::Rules;
 use crate::wire::HashKey;
 use crate::zone::ZoneTable;
 
@@ -36,11 +38,21 @@ pub(super) struct About {
     key: [u64; 2],
     /// What the addresses in them were classified by.
     pub(super) classes: String,
+    /// What their verdicts were taken by ([`Rules::stamp`]), beside the filings.
+    rules: String,
+    /// None of them was taken later: seconds since 1970.
+    at: i64,
 }
 
 impl About {
-    pub(super) fn new(key: HashKey, classes: String) -> About {
-        About { key: key.words(), classes }
+    pub(super) fn new(key: HashKey, classes: String, rules: &Rules, at: Instant) -> About {
+        About { key: key.words(), classes, rules: rules.stamp(), at: at.0 }
+    }
+
+    /// Whether the verdicts that stand for good are those that would be taken by these rules then,
+    /// and by the same filings.
+    pub(super) fn verdicts_hold(&self, rules: &Rules, now: Instant) -> bool {
+        self.rules == rules.stamp() && self.at <= now.0
     }
 
     pub(super) fn key(&self) -> HashKey {
@@ -210,6 +222,19 @@ fn leave_aside(path: &Path, problem: &Unusable) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn verdicts_hold_by_the_same_rules_and_no_earlier() {
+        let rules = Rules::default();
+        let about = About::new(HashKey::random(), String::new(), &rules, Instant(100));
+        assert!(about.verdicts_hold(&rules, Instant(100)));
+        assert!(!about.verdicts_hold(&rules, Instant(99)), "the clock was set back");
+        let exempt_zones = ["a.example".parse().expect("a name")].into();
+        assert!(!about.verdicts_hold(&Rules { exempt_zones, ..rules.clone() }, Instant(100)));
+        let mut other = rules;
+        other.policy.app_filings_open = true;
+        assert!(!about.verdicts_hold(&other, Instant(100)));
+    }
 
     #[test]
     fn a_snapshot_whose_reading_panics_is_left_aside_and_replaced() {

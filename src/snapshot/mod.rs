@@ -35,7 +35,7 @@ use crate::parallel::{self, Waits};
 
 const MAGIC: [u8; 8] = *b"beiand\x1a\n";
 /// To be raised with every change of what a chunk holds, [`crate::zone::Zone`]'s layout included.
-pub const FORMAT: u32 = 6;
+pub const FORMAT: u32 = 7;
 /// What read the files whose contents a snapshot holds: the next version may read them otherwise,
 /// and a newer list of public suffixes makes another site domain of a name.
 const PROGRAM: &str = concat!(env!("CARGO_PKG_VERSION"), "/psl-2.1.247");

@@ -2,9 +2,10 @@
 //! clock change it, so that a query only reads it.
 
 use std::borrow::Borrow;
+use std::cell::LazyCell;
 use std::collections::HashSet;
 
-use crate::feed::{FilingStore, SiteKey};
+use crate::feed::{FilingStore, SiteKey, StoredRecord};
 use crate::filing::decide::{Decision, FilingPolicy, Target, decide};
 use crate::filing::{Facts, Instant, Verdict, site_domain};
 use crate::gate::Scope;
@@ -71,6 +72,24 @@ impl Rules {
         bases.into_iter().zip(zones).map(judge).collect()
     }
 
+    /// The verdicts of a zone whose one column for good ([`Column::is_for_good`]) was taken by these
+    /// rules, the same records, and no later. None where it has to be judged for that.
+    pub fn judged_before(&self, zone: &Zone, column: Column) -> Option<Judged> {
+        let sites = match self.basis_of(zone) {
+            Basis::Exempt => Vec::new(),
+            Basis::Site(key) => vec![key],
+            Basis::ManySites => return None,
+        };
+        Some(Judged { column, scopes: Vec::new(), sites })
+    }
+
+    /// Equal for equal rules.
+    pub fn stamp(&self) -> String {
+        let mut exempt: Vec<String> = self.exempt_zones.iter().map(Name::to_string).collect();
+        exempt.sort_unstable();
+        format!("{:?} {exempt:?}", self.policy)
+    }
+
     fn basis_of(&self, zone: &Zone) -> Basis {
         let apex = zone.apex();
         match site_domain::of_wire(apex) {
@@ -101,8 +120,9 @@ impl Rules {
         filings: &FilingStore,
         at: Instant,
     ) -> Judged {
-        let column = self.column(filings, site, zone.apex(), at);
-        let scopes = self.covered_below(zone.apex(), site, filings, at);
+        let records: Vec<StoredRecord<'_>> = filings.records_of(site).collect();
+        let column = self.column(&records, zone.apex(), at);
+        let scopes = self.covered_below(zone.apex(), &records, at);
         Judged { column, scopes, sites: vec![site] }
     }
 
@@ -120,37 +140,37 @@ impl Rules {
                 continue;
             }
             judged.sites.push(key);
-            let column = self.column(filings, key, site_name, at);
+            let records: Vec<StoredRecord<'_>> = filings.records_of(key).collect();
+            let column = self.column(&records, site_name, at);
             judged.scopes.push(Scope { name: site_name.into(), column });
-            judged.scopes.extend(self.covered_below(site_name, key, filings, at));
+            judged.scopes.extend(self.covered_below(site_name, &records, at));
         }
         judged
     }
 
-    /// The names below `above` that records of their own cover.
-    fn covered_below(
-        &self,
-        above: &[u8],
-        site: SiteKey,
-        filings: &FilingStore,
-        at: Instant,
-    ) -> Vec<Scope> {
+    /// The names below `above` that some of a site domain's records cover by themselves.
+    fn covered_below(&self, above: &[u8], records: &[StoredRecord<'_>], at: Instant) -> Vec<Scope> {
         let mut scopes: Vec<Scope> = Vec::new();
-        for covered in filings.covered_below(site) {
+        for covered in records.iter().filter_map(|record| record.covers) {
             let Ok(name) = Name::parse(covered.as_bytes(), None) else { continue };
             let name = name.as_wire();
             let is_new = !scopes.iter().any(|scope| *scope.name == *name);
             if is_new && name.len() > above.len() && name::suffix_matches(name, above) {
-                let column = self.column(filings, site, name, at);
+                let column = self.column(records, name, at);
                 scopes.push(Scope { name: name.into(), column });
             }
         }
         scopes
     }
 
-    fn column(&self, filings: &FilingStore, site: SiteKey, name: &[u8], at: Instant) -> Column {
-        let mut facts = Vec::new();
-        filings.facts_of(site, || plain_text(name), &mut facts);
+    /// The verdicts of a name, by those records of its site domain that cover it.
+    fn column(&self, records: &[StoredRecord<'_>], name: &[u8], at: Instant) -> Column {
+        // Few records make it necessary to ask for it.
+        let name = LazyCell::new(|| plain_text(name));
+        let covers_it =
+            |record: &&StoredRecord<'_>| record.covers.is_none() || record.covers_name(&name);
+        let facts: Vec<Facts> =
+            records.iter().filter(covers_it).map(|record| record.facts).collect();
         self.decide_column(&facts, at)
     }
 

@@ -148,7 +148,7 @@ impl Zone {
 
     /// Begins to fetch the first [lines](Self::lines).
     #[inline]
-    pub(super) fn prefetch(&self, lines: u8) {
+    pub(crate) fn prefetch(&self, lines: u8) {
         let first = self.0.as_ptr().cast::<u8>();
         for line in 0..usize::from(lines) {
             prefetch(first.wrapping_add(line * CACHE_LINE));

@@ -44,6 +44,11 @@ impl Column {
         }
     }
 
+    /// True where it is all that there is of a zone's verdicts, and stays so until a record changes.
+    pub fn is_for_good(&self) -> bool {
+        !self.has_scopes && self.next_change == 0
+    }
+
     /// The verdict where the addresses are in that region.
     pub fn verdict_in(&self, region: Region) -> Verdict {
         match (self.own, region) {

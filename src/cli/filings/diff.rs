@@ -131,9 +131,9 @@ fn compare(
     // Names are read from the files, and so only of the domains that are told.
     let mut changes = Vec::new();
     for site in sites {
-        let below = old.store().covered_below(site).chain(new.store().covered_below(site));
+        let records = old.store().records_of(site).chain(new.store().records_of(site));
         let names: BTreeSet<Option<String>> =
-            below.map(|name| Some(name.to_owned())).chain([None]).collect();
+            records.map(|record| record.covers.map(str::to_owned)).chain([None]).collect();
         for name in names {
             let (before, old_record) = verdict(old, site, name.as_deref(), at, policy);
             let (after, new_record) = verdict(new, site, name.as_deref(), at, policy);

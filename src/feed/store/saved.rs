@@ -55,6 +55,7 @@ impl FilingStore {
             application_at: application_at.into_iter().collect(),
             ..FilingStore::default()
         };
+        store.note_last_rank();
         let (mut sites, mut entries) = (Vec::with_capacity(pages.len()), Vec::new());
         let mut all_noted_aside = Vec::new();
         for (number, saved) in pages.into_iter().enumerate() {

@@ -56,12 +56,17 @@ impl JudgedZones {
         let JudgedZones { zones, sites, rare, waiting } = self;
         let judged = rules.judge_together(waiting, store, now);
         for (zone, judged) in waiting.drain(..).zip(judged) {
-            let is_rare = judged.column.next_change != 0 || !judged.scopes.is_empty();
-            let apex = is_rare.then(|| Box::from(zone.apex()));
+            let apex = (!judged.column.is_for_good()).then(|| Box::from(zone.apex()));
             let id = zones.add(zone, judged.column);
             sites.extend(judged.sites.iter().map(|&site| (site, id)));
             rare.extend(apex.map(|apex| (id, apex, judged)));
         }
+    }
+
+    /// Adds a zone whose one column stands for good.
+    pub(super) fn add_judged(&mut self, zone: Zone, judged: Judged) {
+        let id = self.zones.add(zone, judged.column);
+        self.sites.extend(judged.sites.into_iter().map(|site| (site, id)));
     }
 }
 

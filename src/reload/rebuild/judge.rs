@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant as Monotonic;
 
 use arrayvec::ArrayVec;
 
@@ -42,6 +43,20 @@ impl Rebuild {
     pub(in crate::reload) fn judge_all(&mut self, now: Instant, taken: &mut Taken) -> bool {
         let ids: Vec<ZoneId> = self.zones.iter().map(|entry| entry.id()).collect();
         self.judge_each(&ids, now, taken)
+    }
+
+    /// Takes all verdicts anew after a start from a snapshot, and tells so: as a rule none changes.
+    pub(super) fn correct_all(&mut self, now: Instant, taken: &mut Taken) -> bool {
+        let begun = Monotonic::now();
+        let is_changed = self.judge_all(now, taken);
+        let took_ms = begun.elapsed().as_millis() as u64;
+        if is_changed {
+            self.snapshots.note_change();
+            tracing::warn!(took_ms, "verdicts of the snapshot were out of date, and are no longer");
+        } else {
+            tracing::info!(took_ms, "verdicts of the snapshot taken anew; none changed");
+        }
+        is_changed
     }
 
     /// Takes the verdicts of some zones anew. True where any changed.
@@ -135,10 +150,11 @@ fn judge_together(
 ) {
     let entries: ArrayVec<&Entry, TOGETHER> =
         ids.iter().filter_map(|&id| zones.by_id(id)).collect();
+    // The line in which an apex begins.
+    entries.iter().for_each(|entry| entry.zone.prefetch(1));
     let of: ArrayVec<&Zone, TOGETHER> = entries.iter().map(|entry| &entry.zone).collect();
     for (entry, after) in entries.iter().zip(rules.judge_together(&of, store, now)) {
-        let is_rare = after.column.has_scopes || after.column.next_change != 0;
-        if is_rare || after.column != entry.column {
+        if !after.column.is_for_good() || after.column != entry.column {
             judged.push((entry.id(), after));
         }
     }

@@ -25,10 +25,17 @@ fn judge_chunk(
     key: HashKey,
     files: SavedFiles,
     judge: Judge<'_>,
+    verdicts_hold: bool,
 ) -> Result<JudgedChunk, Unusable> {
     let mut chunk_of = JudgedChunk { zones: JudgedZones::new(key), files };
     let JudgedChunk { zones, files } = &mut chunk_of;
-    read_chunk(chunk, files, |zone| zones.add(zone, judge))?;
+    read_chunk(chunk, files, |zone, column| {
+        let column = column.filter(|_| verdicts_hold);
+        match column.and_then(|column| judge.rules.judged_before(&zone, column)) {
+            Some(judged) => zones.add_judged(zone, judged),
+            None => zones.add(zone, judge),
+        }
+    })?;
     zones.finish(judge);
     Ok(chunk_of)
 }
@@ -44,8 +51,9 @@ impl Rebuild {
         }
     }
 
-    /// The same of its zones; once.
-    pub(super) fn restore_zones(&mut self, now: Instant) {
+    /// The same of its zones; once. Their verdicts in the snapshot are of use only with the filings as
+    /// they are there.
+    pub(super) fn restore_zones(&mut self, filings_are_as_saved: bool, now: Instant) {
         if std::mem::replace(&mut self.has_restored_zones, true) {
             return;
         }
@@ -57,8 +65,10 @@ impl Rebuild {
             let store = feed.as_ref().map_or(&*no_filings, Feed::store);
             let judge = Judge { rules: &settings.rules, store, now };
             let (key, none_yet) = (about.key(), files.saved_files());
+            let verdicts_hold = filings_are_as_saved && about.verdicts_hold(&settings.rules, now);
             let mut fill = Fill::new(key, files.expected(), by_site, due, gate);
-            let judge_chunk = |chunk: &[u8]| judge_chunk(chunk, key, none_yet.clone(), judge);
+            let judge_chunk =
+                |chunk: &[u8]| judge_chunk(chunk, key, none_yet.clone(), judge, verdicts_hold);
             saved.each(Kind::Zones, judge_chunk, |_, chunk| {
                 files.note_saved(chunk.files);
                 fill.take(chunk.zones);
@@ -68,16 +78,20 @@ impl Rebuild {
             if about.classes != self.settings.classes() {
                 self.classify_all();
             }
-            Ok(())
+            Ok(verdicts_hold)
         });
         self.snapshots = snapshots;
-        if restored.is_none() {
-            // Perhaps half of it has been.
-            self.files = ZoneFiles::new(&self.settings.zones, self.settings.settle);
-            self.zones = ZoneSet::new();
-            self.by_site = SiteIndex::default();
-            self.due.clear();
-            self.gate = Arc::new(Gate::new(self.settings.gate.clone()));
+        match restored {
+            Some(true) => self.verdicts_due = Some(now),
+            Some(false) => self.snapshots.note_change(),
+            None => {
+                // Perhaps half of it has been.
+                self.files = ZoneFiles::new(&self.settings.zones, self.settings.settle);
+                self.zones = ZoneSet::new();
+                self.by_site = SiteIndex::default();
+                self.due.clear();
+                self.gate = Arc::new(Gate::new(self.settings.gate.clone()));
+            }
         }
         self.files.meet(self.writers.clone(), self.folder_watch.clone());
     }
@@ -89,7 +103,7 @@ impl Rebuild {
         let Rebuild { feed, files, zones, settings, refused, snapshots, .. } = self;
         snapshots.write(now, || {
             Some(ToSave {
-                about: About::new(zones.key(), settings.classes()),
+                about: About::new(zones.key(), settings.classes(), &settings.rules, now),
                 feed: feed.as_ref()?.to_save(),
                 files: files.to_save(refused.keys()),
                 zones: zones.publish(),

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::books::{Books, NewPlaces, Place};
 use super::folders::FolderId;
 use super::{Included, ZoneFiles};
+use crate::filing::Verdict;
 use crate::snapshot::{Bytes, Kind, SavedPath, Snapshot, Unusable, Writer, put_u32, put_u64};
 use crate::wire::Name;
-use crate::zone::{Zone, ZoneTable};
+use crate::zone::{Column, Zone, ZoneTable};
 
 /// The bookkeeping at one moment, to be written at leisure.
 #[derive(Debug)]
@@ -59,6 +60,7 @@ impl ZoneFilesToSave {
             put_u64(&mut chunk, print);
             put_u32(&mut chunk, place.folder.index() as u32);
             put_u32(&mut chunk, place.read_at);
+            put_column(&mut chunk, &entry.column);
             // A block is at most 4 GiB long.
             put_u32(&mut chunk, block.len() as u32);
             chunk.extend_from_slice(block);
@@ -79,24 +81,45 @@ pub struct SavedFiles {
     folders: usize,
 }
 
-/// Hands on the zones of one chunk, and notes their files.
+/// Verdicts that are more than one column, or change by themselves, are to be taken anew.
+fn put_column(chunk: &mut Vec<u8>, column: &Column) {
+    let numbers = match column.is_for_good() {
+        true => [column.own.number(), column.other_mainland.number()],
+        false => [0; 2],
+    };
+    chunk.extend(numbers);
+    put_u32(chunk, column.since);
+}
+
+fn column_of(fields: &mut Bytes<'_>) -> Result<Option<Column>, Unusable> {
+    let numbers = fields.take(2)?;
+    let since = fields.u32()?;
+    let [Some(own), Some(other_mainland)] = [0, 1].map(|at| Verdict::of_number(numbers[at])) else {
+        return Ok(None);
+    };
+    Ok(Some(Column { other_mainland, since, ..Column::of(own) }))
+}
+
+/// Hands on the zones of one chunk with their verdicts, where these are to be had, and notes their
+/// files.
 pub fn read_chunk(
     chunk: &[u8],
     files: &mut SavedFiles,
-    mut take: impl FnMut(Zone),
+    mut take: impl FnMut(Zone, Option<Column>),
 ) -> Result<(), Unusable> {
     let mut fields = Bytes::of(chunk);
     while !fields.is_empty() {
         let fingerprint = fields.u64()?;
         let folder = FolderId::at(fields.u32()? as usize);
         let read_at = fields.u32()?;
+        let column = column_of(&mut fields)?;
         let len = fields.u32()? as usize;
         let zone = Zone::of_saved(fields.take(len)?).ok_or(Unusable::Damaged("a zone is none"))?;
         if folder.index() >= files.folders {
             return Err(Unusable::Damaged("a zone file is in no folder"));
         }
         files.places.add(zone.apex(), Place { fingerprint, folder, seen_in: 0, read_at });
-        take(zone);
+        take(zone, column);
     }
     Ok(())
 }
