@@ -2,6 +2,9 @@
 //!
 //! `cargo bench --bench answer [-- ZONES]`
 //!
+//! Its last row is what memory alone takes: of each query of a batch the line that leads to its zone is
+//! asked for, then the zone's lines, and one word of each is read.
+//!
 //! On a noisy machine instructions tell more than time. `-- 1000 'MX'` runs that kind alone, once, for
 //! `valgrind --tool=callgrind --toggle-collect='answer::in_batches'` on the program that
 //! `cargo bench --bench answer --no-run` names: so many instructions for [`COUNTED`] queries.
@@ -68,6 +71,60 @@ fn main() {
         let [all_hot, all] = [&hot, &uniform].map(|queries| measure(state, queries, in_batches));
         println!("| {kind} | {one_hot:.0} | {one:.0} | {all_hot:.0} | {all:.0} |");
     }
+    if counted.is_none() {
+        drop((open, blocked));
+        let memory = Memory::of(zones, bytes);
+        let [hot, uniform] = [16, zones].map(|among| memory.measure(among));
+        println!("| memory alone | | | {hot:.0} | {uniform:.0} |");
+    }
+}
+
+type Line = [u64; 8];
+
+/// As many lines as zones have, and a table that leads to them.
+struct Memory {
+    /// Where the lines of a zone begin.
+    slots: Vec<Line>,
+    blocks: Vec<Line>,
+    lines_of_block: usize,
+}
+
+impl Memory {
+    fn of(zones: usize, bytes_of_zone: usize) -> Memory {
+        let lines_of_block = bytes_of_zone.div_ceil(size_of::<Line>());
+        let slots = (0..zones).map(|zone| [(zone * lines_of_block) as u64; 8]).collect();
+        // Written to, so that each page is one of its own.
+        Memory { slots, blocks: vec![[1; 8]; zones * lines_of_block], lines_of_block }
+    }
+
+    /// Nanoseconds a query, of queries for so many zones.
+    fn measure(&self, among: usize) -> f64 {
+        let wanted: Vec<usize> = (0..ROUND).map(|n| scatter(n) % among).collect();
+        median(|| {
+            for batch in wanted.chunks(BATCH) {
+                batch.iter().for_each(|&zone| prefetch(&self.slots[zone]));
+                batch.iter().flat_map(|&zone| self.block(zone)).for_each(prefetch);
+                let words = batch.iter().flat_map(|&zone| self.block(zone)).map(|line| line[0]);
+                black_box(words.sum::<u64>());
+            }
+            wanted.len()
+        })
+    }
+
+    fn block(&self, zone: usize) -> &[Line] {
+        &self.blocks[self.slots[zone][0] as usize..][..self.lines_of_block]
+    }
+}
+
+fn prefetch(line: &Line) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: asking for memory ahead changes nothing that a program can see.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
 }
 
 fn scatter(n: usize) -> usize {
@@ -75,11 +132,19 @@ fn scatter(n: usize) -> usize {
 }
 
 fn measure(state: &State, queries: &[Vec<u8>], ask: fn(&State, &[Vec<u8>])) -> f64 {
+    median(|| {
+        ask(state, queries);
+        queries.len()
+    })
+}
+
+/// Nanoseconds for one of those that `work` says it has done.
+fn median(work: impl Fn() -> usize) -> f64 {
     let mut rounds: Vec<f64> = (0..ROUNDS)
         .map(|_| {
             let started = Instant::now();
-            ask(state, queries);
-            started.elapsed().as_nanos() as f64 / queries.len() as f64
+            let done = work();
+            started.elapsed().as_nanos() as f64 / done as f64
         })
         .collect();
     rounds.sort_by(f64::total_cmp);

@@ -52,7 +52,12 @@ impl Rebuild {
         let took_ms = begun.elapsed().as_millis() as u64;
         if is_changed {
             self.snapshots.note_change();
-            tracing::warn!(took_ms, "verdicts of the snapshot were out of date, and are no longer");
+            tracing::warn!(
+                took_ms,
+                remedy = "nothing after another program of the same version was put in place; else \
+                          report it with the domains told before",
+                "verdicts of the snapshot were out of date, and are no longer"
+            );
         } else {
             tracing::info!(took_ms, "verdicts of the snapshot taken anew; none changed");
         }
