@@ -19,14 +19,13 @@ use super::mark::{BLOCK, Mark, read_at};
 use super::miit::{Finished, name_in_reply};
 use super::packed::{Marks, PackedFacts, application_at};
 use super::rows::{
-    Format, HeaderFault, Layout, Row, RowProblem, RowReader, RowText, each_queried_row, each_row,
-    row_texts,
+    Format, HeaderFault, Layout, Row, RowProblem, RowReader, each_queried_row, each_row, row_texts,
 };
 use super::split::{End, Framing, record_len};
 use super::store::{
     Candidate, Changed, CoveredName, Delta, FileId, FilingStore, Put, Rare, Same, SiteKey, TOGETHER,
 };
-use super::verbatim::{TextMark, Verbatim};
+use super::verbatim::{Run, TextMark, Verbatim};
 use crate::fault::{Fault, Severity};
 use crate::filing::record::{Field, FieldFault, Fields, FilingRecord};
 use crate::filing::site_domain::SiteDomain;
@@ -40,6 +39,8 @@ pub(super) const LONGEST_REPLY: u64 = 256 << 20;
 
 /// Faults told of one file; the others are counted.
 const FAULTS_TOLD: usize = 1000;
+/// Rows that are looked for together where a [`Run`] has ended: it may go on behind one that changed.
+const FEWEST_TOGETHER: usize = 2;
 
 /// Who reads, for whom.
 #[derive(Clone, Copy, Debug)]
@@ -377,26 +378,36 @@ impl Reader<'_> {
         };
         let mut reader = RowReader::of(layout);
         let is_reread = self.store.has_records_in(self.file);
-        let mut rows = row_texts(layout, &cut.bytes, cut.first_line).map(|row| {
-            let site = is_reread.then(|| verbatim.perhaps_site(row.bytes)).flatten();
-            if let Some(site) = site {
-                self.store.fetch_way_to(site);
-            }
-            (row, verbatim.mark(row.bytes), site)
-        });
+        let rows = row_texts(layout, &cut.bytes, cut.first_line);
+        let mut rows = rows.map(|row| (row, verbatim.mark(row.bytes))).peekable();
+        let (mut run, mut together) = (Run::default(), FEWEST_TOGETHER);
         loop {
-            let batch: ArrayVec<(RowText<'_>, TextMark, Option<SiteKey>), TOGETHER> =
-                rows.by_ref().take(TOGETHER).collect();
+            while let Some(slot) = run.next()
+                && let Some((row, _)) =
+                    rows.next_if(|&(_, mark)| self.store.has_text(self.file, slot, mark))
+            {
+                portion.keep(slot, row.line);
+                run.note(Some(slot));
+                together = FEWEST_TOGETHER;
+            }
+            let searched = rows.by_ref().take(together).map(|(row, mark)| {
+                let site = is_reread.then(|| verbatim.perhaps_site(row.bytes)).flatten();
+                if let Some(site) = site {
+                    self.store.fetch_way_to(site);
+                }
+                (row, mark, site)
+            });
+            let batch: ArrayVec<_, TOGETHER> = searched.collect();
             if batch.is_empty() {
                 break;
             }
+            together = (2 * together).min(TOGETHER);
             self.store.fetch(batch.iter().filter_map(|&(_, _, site)| site));
             for (row, mark, site) in batch {
-                match site.and_then(|site| self.store.find_text(self.file, site, mark)) {
-                    Some(slot) => {
-                        portion.count.rows += 1;
-                        portion.kept.push((slot, row.line));
-                    }
+                let found = site.and_then(|site| self.store.find_text(self.file, site, mark));
+                run.note(found);
+                match found {
+                    Some(slot) => portion.keep(slot, row.line),
                     None => reader.read(row, &mut note, &mut |row| {
                         self.take(row, Some(mark), Some(layout), &mut portion)
                     }),
@@ -578,6 +589,12 @@ struct Portion {
 }
 
 impl Portion {
+    /// A row says what the record in that slot says.
+    fn keep(&mut self, slot: u32, line: u32) {
+        self.count.rows += 1;
+        self.kept.push((slot, line));
+    }
+
     fn tell(&mut self, fault: impl FnOnce() -> Fault) {
         if self.faults.len() < FAULTS_TOLD {
             self.faults.push(fault());

@@ -299,6 +299,12 @@ impl FilingStore {
         marked.next().is_none().then_some(slot)
     }
 
+    /// Whether that slot holds the file's record that was read from this text.
+    pub(super) fn has_text(&self, file: FileId, slot: u32, mark: TextMark) -> bool {
+        let entry = self.slab.find(slot);
+        entry.is_some_and(|entry| entry.mark == Some(mark) && entry.file() == file.0)
+    }
+
     /// The file's record of that key, if it has one, and whether it says the same.
     pub(super) fn compare(&self, file: FileId, new: &Candidate) -> Option<(u32, Same)> {
         let slot = self.slots_of(new.site).find(|&slot| self.slab.get(slot).is_of(file, new))?;

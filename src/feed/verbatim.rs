@@ -30,6 +30,34 @@ impl Default for TextSeed {
     }
 }
 
+/// Rows in the order of their records' slots, or in the reverse, as those of a file that is written
+/// anew mostly are: after two neighbours the next row is looked for in the next slot alone.
+///
+/// After two, so that rows in no such order are not held against one slot after the other: of four
+/// billion texts, one passes for another.
+#[derive(Debug, Default)]
+pub(super) struct Run {
+    last: Option<u32>,
+    next: Option<u32>,
+}
+
+impl Run {
+    /// Where the next row may be found.
+    pub(super) fn next(&self) -> Option<u32> {
+        self.next
+    }
+
+    /// The slot in which a row was found, if it was.
+    pub(super) fn note(&mut self, slot: Option<u32>) {
+        self.next = self.last.zip(slot).and_then(|(last, slot)| match slot.abs_diff(last) {
+            1 if slot > last => slot.checked_add(1),
+            1 => slot.checked_sub(1),
+            _ => None,
+        });
+        self.last = slot;
+    }
+}
+
 /// The texts of a file's rows.
 pub(super) struct Verbatim<'l> {
     layout: &'l Layout,

@@ -86,6 +86,12 @@ impl Slab {
         self.entries[slot as usize]
     }
 
+    /// The entry of a slot that perhaps there is not.
+    pub(super) fn find(&self, slot: u32) -> Option<Entry> {
+        let slot = slot as usize;
+        (slot < self.entries.len()).then(|| self.entries[slot])
+    }
+
     /// Begins to bring an entry in.
     pub(super) fn fetch(&self, slot: u32) {
         let entry = &self.entries[slot as usize];

@@ -198,6 +198,59 @@ proptest! {
     }
 }
 
+/// What becomes of a row in a file that is written anew.
+#[derive(Clone, Copy, Debug)]
+enum Rewritten {
+    Gone,
+    SaysElse,
+    WithAnotherBefore,
+    Twice,
+    First,
+}
+
+proptest! {
+    /// In whatever order they stand now, and beside whatever other rows.
+    #[test]
+    fn rows_of_a_file_written_anew_are_found_and_no_others(
+        edits in proptest::collection::vec(
+            (0usize..30, proptest::sample::select(&[
+                Rewritten::Gone,
+                Rewritten::SaysElse,
+                Rewritten::WithAnotherBefore,
+                Rewritten::Twice,
+                Rewritten::First,
+            ])),
+            0..5,
+        ),
+        is_reversed in any::<bool>(),
+    ) {
+        let mut rows: Vec<String> = (0..40).map(|n| row(&format!("d{n}.cn"), n)).collect();
+        let mut world = World::with(&[("a.csv", &format!("{HEADER}{}", rows.concat()))]);
+        for (at, becomes) in edits {
+            let one = rows.remove(at);
+            match becomes {
+                Rewritten::Gone => {}
+                Rewritten::SaysElse => rows.insert(at, one.replace(",no", ",yes")),
+                Rewritten::WithAnotherBefore => {
+                    rows.splice(at..at, [row(&format!("e{at}.cn"), 1), one]);
+                }
+                Rewritten::Twice => rows.splice(at..at, [one.clone(), one]).for_each(drop),
+                Rewritten::First => rows.insert(0, one),
+            }
+        }
+        if is_reversed {
+            rows.reverse();
+        }
+        world.replace("a.csv", &format!("{HEADER}{}", rows.concat()));
+        world.refresh_with(&[], Shrink::Accept);
+        let (fresh, _) = Feed::open(settings(world.folder.path()), world.now);
+        let sites: Vec<String> =
+            (0..40).flat_map(|n| [format!("d{n}.cn"), format!("e{n}.cn")]).collect();
+        prop_assert_eq!(everything(&world.feed, &sites), everything(&fresh, &sites));
+        world.feed.store.assert_hangs_together();
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Edit {
     Append(usize, Vec<u8>),
@@ -328,9 +381,9 @@ fn facts_by_site(store: &FilingStore) -> Vec<Vec<Facts>> {
     SITES.iter().map(|site| sorted(site)).collect()
 }
 
-fn everything(feed: &Feed) -> (usize, Vec<String>) {
+fn everything<S: AsRef<str>>(feed: &Feed, sites: &[S]) -> (usize, Vec<String>) {
     let mut all = Vec::new();
-    for site in SITES {
+    for site in sites.iter().map(S::as_ref) {
         for shown in feed.find_records(site) {
             all.push(format!("{site} {shown:?} {:?}", shown.read_texts()));
         }
@@ -354,7 +407,7 @@ proptest! {
             let change = world.refresh_with(&[], Shrink::Accept);
             prop_assert_eq!(change.look_again, None);
             let (fresh, _) = Feed::open(settings(world.folder.path()), world.now);
-            prop_assert_eq!(everything(&world.feed), everything(&fresh));
+            prop_assert_eq!(everything(&world.feed, &SITES), everything(&fresh, &SITES));
             let restored = restored(&world.feed.store);
             for store in [&world.feed.store, &restored] {
                 store.assert_hangs_together();
