@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::fill::note_loaded;
+use self::judge::Correction;
 use super::driver;
 use super::folder_watch::FolderWatch;
 use super::hold;
@@ -151,8 +152,8 @@ pub struct Rebuild {
     pub(super) cause: Cause,
     pub(super) snapshots: Snapshots,
     has_restored_zones: bool,
-    /// When all verdicts are to be taken anew: those that are served came from the snapshot.
-    verdicts_due: Option<Instant>,
+    /// While verdicts are served that came from the snapshot.
+    correction: Option<Correction>,
 }
 
 impl Rebuild {
@@ -172,7 +173,7 @@ impl Rebuild {
             gate: Arc::new(Gate::new(settings.gate.clone())),
             snapshots: Snapshots::new(settings.snapshot.as_deref()),
             has_restored_zones: false,
-            verdicts_due: None,
+            correction: None,
             settings,
             by_site: SiteIndex::default(),
             due: BTreeSet::new(),
@@ -519,7 +520,7 @@ impl Loader for Rebuild {
         let traces = self.traces.len();
         self.traces.retain(|trace| trace.until() > at);
         let is_judged = self.judge_each(&ids, now, &mut taken);
-        let is_corrected = self.verdicts_due.take().is_some() && self.correct_all(now, &mut taken);
+        let is_corrected = self.correct_some(now, &mut taken);
         if is_judged || is_corrected || self.traces.len() < traces {
             self.publish(now);
         }
@@ -580,7 +581,8 @@ impl Loader for Rebuild {
         let journal = self.journal.as_ref().and_then(Journal::retry_at);
         let snapshot = self.snapshots.due().filter(|_| self.is_serving());
         let of_state = verdicts.into_iter().chain(traces).map(|at| Instant(i64::from(at)));
-        of_state.chain(self.verdicts_due).chain(journal).chain(snapshot).min()
+        let correction = self.correction.as_ref().map(|_| Instant(0));
+        of_state.chain(correction).chain(journal).chain(snapshot).min()
     }
 }
 

@@ -4,7 +4,7 @@
 //! written by a thread of its own after the first load, and again when something has changed since,
 //! but not more often than every [`PAUSE`]. What it holds of one moment is shared or copied, so that
 //! changes go on meanwhile. Verdicts in it hold until they have been taken anew, which is done when
-//! the server answers already; those that change by themselves are taken anew at once.
+//! the server answers already, by and by; those that change by themselves are taken anew at once.
 //!
 //! Owns no format: what a chunk holds is known to `feed`, `zone` and
 //! [`super::zone_files`]; whether it is as it was written, to [`crate::snapshot`].

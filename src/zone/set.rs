@@ -25,6 +25,9 @@ pub struct ZoneSet {
 }
 
 impl ZoneSet {
+    /// Into how many shards the zones fall, by their hashes.
+    pub const SHARDS: usize = SHARDS;
+
     /// No zones.
     pub fn new() -> ZoneSet {
         ZoneSet::default()
@@ -133,10 +136,16 @@ impl ZoneSet {
 
     /// All zones, changes since the last publication included.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
-        let kept = self.table.shards.iter().enumerate();
-        let kept = kept.filter(|(index, _)| !self.changed.contains_key(index));
-        let kept = kept.flat_map(|(_, shard)| shard.iter().flatten());
-        kept.chain(self.changed.values().flat_map(|draft| draft.slots().iter().flatten()))
+        (0..Self::SHARDS).flat_map(|shard| self.in_shard(shard))
+    }
+
+    /// The zones of one shard. A zone stays in its shard.
+    pub fn in_shard(&self, shard: usize) -> impl Iterator<Item = &Entry> {
+        let slots = match self.changed.get(&shard) {
+            Some(draft) => draft.slots(),
+            None => &self.table.shards[shard],
+        };
+        slots.iter().flatten()
     }
 
     fn draft(&mut self, hash: u64) -> &mut ShardDraft {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant as Monotonic;
+use std::time::{Duration, Instant as Monotonic};
 
 use arrayvec::ArrayVec;
 
@@ -21,6 +21,18 @@ use crate::zone::{Column, Entry, Zone, ZoneId, ZoneSet};
 const HELD: usize = 1 << 15;
 /// Zones that a thread judges before it asks for more.
 const PORTION: usize = 256;
+/// Changes wait for no more of a [`Correction`] than this.
+const LONGEST_SLICE: Duration = Duration::from_millis(20);
+/// Some 4,000 zones of a million.
+const SHARDS_AT_A_TIME: usize = 16;
+
+/// How far the verdicts that came from the snapshot have been taken anew. It is done in slices, one a
+/// second, so that changes are taken in meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Correction {
+    next_shard: usize,
+    was_wrong: bool,
+}
 
 impl Rebuild {
     /// Puts a zone in service with its verdicts.
@@ -45,21 +57,33 @@ impl Rebuild {
         self.judge_each(&ids, now, taken)
     }
 
-    /// Takes all verdicts anew after a start from a snapshot, and tells so: as a rule none changes.
-    pub(super) fn correct_all(&mut self, now: Instant, taken: &mut Taken) -> bool {
+    /// Takes some of the verdicts of a snapshot anew, and tells so after the last. True where any
+    /// changed: as a rule none does.
+    pub(super) fn correct_some(&mut self, now: Instant, taken: &mut Taken) -> bool {
+        let Some(Correction { mut next_shard, mut was_wrong }) = self.correction.take() else {
+            return false;
+        };
         let begun = Monotonic::now();
-        let is_changed = self.judge_all(now, taken);
-        let took_ms = begun.elapsed().as_millis() as u64;
-        if is_changed {
+        let mut is_changed = false;
+        while next_shard < ZoneSet::SHARDS && begun.elapsed() < LONGEST_SLICE {
+            let shards = next_shard..ZoneSet::SHARDS.min(next_shard + SHARDS_AT_A_TIME);
+            next_shard = shards.end;
+            let entries = shards.flat_map(|shard| self.zones.in_shard(shard));
+            let ids: Vec<ZoneId> = entries.map(Entry::id).collect();
+            is_changed |= self.judge_each(&ids, now, taken);
+        }
+        was_wrong |= is_changed;
+        if next_shard < ZoneSet::SHARDS {
+            self.correction = Some(Correction { next_shard, was_wrong });
+        } else if was_wrong {
             self.snapshots.note_change();
             tracing::warn!(
-                took_ms,
                 remedy = "nothing after another program of the same version was put in place; else \
                           report it with the domains told before",
                 "verdicts of the snapshot were out of date, and are no longer"
             );
         } else {
-            tracing::info!(took_ms, "verdicts of the snapshot taken anew; none changed");
+            tracing::info!("verdicts of the snapshot taken anew; none changed");
         }
         is_changed
     }

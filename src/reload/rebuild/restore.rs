@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Rebuild;
 use super::fill::{Fill, Judge, JudgedZones};
+use super::judge::Correction;
 use crate::feed::Feed;
 use crate::filing::Instant;
 use crate::gate::Gate;
@@ -82,7 +83,7 @@ impl Rebuild {
         });
         self.snapshots = snapshots;
         match restored {
-            Some(true) => self.verdicts_due = Some(now),
+            Some(true) => self.correction = Some(Correction::default()),
             Some(false) => self.snapshots.note_change(),
             None => {
                 // Perhaps half of it has been.
