@@ -265,6 +265,7 @@ impl FilingStore {
 impl FilingStore {
     /// Sets the order of the files, earliest first. Every file that is put into must be named.
     pub(super) fn set_order(&mut self, files: impl IntoIterator<Item = FileId>) {
+        self.files.iter_mut().for_each(|file| file.rank = 0);
         for (rank, file) in (0u32..).zip(files) {
             if file.0 as usize >= self.files.len() {
                 self.files.resize(file.0 as usize + 1, OfFile::default());

@@ -96,7 +96,7 @@ impl Rebuild {
             self.files.note_taken_in();
             is_changed = true;
         }
-        let is_judged = self.has_zones
+        let is_judged = !self.zones.is_empty()
             && (old.rules != self.settings.rules || old.feed != self.settings.feed)
             && self.judge_all(now, &mut taken);
         if old.rules != self.settings.rules {

@@ -49,6 +49,11 @@ impl Column {
         !self.has_scopes && self.next_change == 0
     }
 
+    /// True where both say the same, since whenever.
+    pub fn agrees_with(&self, other: &Column) -> bool {
+        (self.own, self.other_mainland) == (other.own, other.other_mainland)
+    }
+
     /// The verdict where the addresses are in that region.
     pub fn verdict_in(&self, region: Region) -> Verdict {
         match (self.own, region) {

@@ -69,10 +69,17 @@ impl Rebuild {
             let shards = next_shard..ZoneSet::SHARDS.min(next_shard + SHARDS_AT_A_TIME);
             next_shard = shards.end;
             let entries = shards.flat_map(|shard| self.zones.in_shard(shard));
-            let ids: Vec<ZoneId> = entries.map(Entry::id).collect();
-            is_changed |= self.judge_each(&ids, now, taken);
+            let (ids, before): (Vec<ZoneId>, Vec<Column>) =
+                entries.map(|entry| (entry.id(), entry.column)).unzip();
+            if self.judge_each(&ids, now, taken) {
+                is_changed = true;
+                // Since when a verdict has stood may come to be known with time.
+                let agrees = |(&id, before): (&ZoneId, &Column)| {
+                    self.zones.by_id(id).is_some_and(|entry| entry.column.agrees_with(before))
+                };
+                was_wrong |= !ids.iter().zip(&before).all(agrees);
+            }
         }
-        was_wrong |= is_changed;
         if next_shard < ZoneSet::SHARDS {
             self.correction = Some(Correction { next_shard, was_wrong });
         } else if was_wrong {
