@@ -21,6 +21,7 @@ use beiand::answer::{
 use beiand::filing::{Reason, Verdict};
 use beiand::gate::{Gate, GateSettings};
 use beiand::master::{Reader, Records};
+use beiand::prefetch::prefetch;
 use beiand::region::Region;
 use beiand::wire::Name;
 use beiand::zone::{AddressClass, Builder, Column, ZoneSet};
@@ -103,7 +104,7 @@ impl Memory {
         median(|| {
             for batch in wanted.chunks(BATCH) {
                 batch.iter().for_each(|&zone| prefetch(&self.slots[zone]));
-                batch.iter().flat_map(|&zone| self.block(zone)).for_each(prefetch);
+                batch.iter().flat_map(|&zone| self.block(zone)).for_each(|line| prefetch(line));
                 let words = batch.iter().flat_map(|&zone| self.block(zone)).map(|line| line[0]);
                 black_box(words.sum::<u64>());
             }
@@ -114,17 +115,6 @@ impl Memory {
     fn block(&self, zone: usize) -> &[Line] {
         &self.blocks[self.slots[zone][0] as usize..][..self.lines_of_block]
     }
-}
-
-fn prefetch(line: &Line) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: asking for memory ahead changes nothing that a program can see.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = line;
 }
 
 fn scatter(n: usize) -> usize {

@@ -34,7 +34,7 @@ pub mod monitor;
 pub mod notice;
 mod pages;
 pub mod parallel;
-mod prefetch;
+pub mod prefetch;
 pub mod progress;
 pub mod region;
 pub mod reload;

@@ -3,7 +3,7 @@
 
 /// Begins to bring in the cache line that the pointer leads to. Never faults, whatever the pointer.
 #[inline(always)]
-pub(crate) fn prefetch<T>(at: *const T) {
+pub fn prefetch<T>(at: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: prefetching changes no state that a program can see, and needs no valid pointer; every
     // x86-64 has the instruction.
