@@ -2,7 +2,10 @@
 //!
 //! `cargo bench --bench answer [-- ZONES]`
 //!
-//! Its last row is what memory alone takes: of each query of a batch the line that leads to its zone is
+//! The clock runs once a batch of queries stands where the one before stood, as packets do that the
+//! kernel has just written: waiting for queries that nobody has looked at for a while is no server's work.
+//!
+//! The last row is what memory alone takes: of each query of a batch the line that leads to its zone is
 //! asked for, then the zone's lines, and one word of each is read.
 //!
 //! On a noisy machine instructions tell more than time. `-- 1000 'MX'` runs that kind alone, once, for
@@ -13,7 +16,7 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use beiand::answer::{
     AskedName, Context, MAX_UDP_REPLY, Outcome, Phase, State, Transport, answer, answer_asked,
@@ -62,7 +65,7 @@ fn main() {
         if let Some(counted) = counted {
             if counted == kind {
                 let some: Vec<Vec<u8>> = (0..COUNTED).map(|n| ask_for(n % 16)).collect();
-                in_batches(state, &some);
+                ask_all(state, &some, &mut Worker::default(), in_batches);
             }
             continue;
         }
@@ -102,13 +105,14 @@ impl Memory {
     fn measure(&self, among: usize) -> f64 {
         let wanted: Vec<usize> = (0..ROUND).map(|n| scatter(n) % among).collect();
         median(|| {
+            let started = Instant::now();
             for batch in wanted.chunks(BATCH) {
                 batch.iter().for_each(|&zone| prefetch(&self.slots[zone]));
                 batch.iter().flat_map(|&zone| self.block(zone)).for_each(|line| prefetch(line));
                 let words = batch.iter().flat_map(|&zone| self.block(zone)).map(|line| line[0]);
                 black_box(words.sum::<u64>());
             }
-            wanted.len()
+            started.elapsed()
         })
     }
 
@@ -121,48 +125,65 @@ fn scatter(n: usize) -> usize {
     n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20
 }
 
-fn measure(state: &State, queries: &[Vec<u8>], ask: fn(&State, &[Vec<u8>])) -> f64 {
-    median(|| {
-        ask(state, queries);
-        queries.len()
-    })
+/// What a thread that answers keeps from batch to batch.
+struct Worker {
+    names: Vec<AskedName>,
+    out: [u8; MAX_UDP_REPLY],
 }
 
-/// Nanoseconds for one of those that `work` says it has done.
-fn median(work: impl Fn() -> usize) -> f64 {
-    let mut rounds: Vec<f64> = (0..ROUNDS)
-        .map(|_| {
-            let started = Instant::now();
-            let done = work();
-            started.elapsed().as_nanos() as f64 / done as f64
-        })
-        .collect();
+impl Default for Worker {
+    fn default() -> Worker {
+        let names = std::iter::repeat_with(AskedName::default).take(BATCH).collect();
+        Worker { names, out: [0; MAX_UDP_REPLY] }
+    }
+}
+
+type Ask = fn(&State, &[Vec<u8>], &mut Worker);
+
+fn measure(state: &State, queries: &[Vec<u8>], ask: Ask) -> f64 {
+    let mut worker = Worker::default();
+    median(|| ask_all(state, queries, &mut worker, ask))
+}
+
+/// How long the answers take, one batch of queries after the other.
+fn ask_all(state: &State, queries: &[Vec<u8>], worker: &mut Worker, ask: Ask) -> Duration {
+    let mut received = vec![Vec::new(); BATCH];
+    let answered = queries.chunks(BATCH).map(|queries| {
+        let batch = &mut received[..queries.len()];
+        batch.iter_mut().zip(queries).for_each(|(packet, query)| packet.clone_from(query));
+        let started = Instant::now();
+        ask(state, batch, worker);
+        started.elapsed()
+    });
+    answered.sum()
+}
+
+/// Nanoseconds for one of the [`ROUND`] that `work` does.
+fn median(mut work: impl FnMut() -> Duration) -> f64 {
+    let round = |_| work().as_nanos() as f64 / ROUND as f64;
+    let mut rounds: Vec<f64> = (0..ROUNDS).map(round).collect();
     rounds.sort_by(f64::total_cmp);
     rounds[ROUNDS / 2]
 }
 
-fn one_by_one(state: &State, queries: &[Vec<u8>]) {
-    let mut out = [0; MAX_UDP_REPLY];
-    for query in queries {
-        let outcome = answer(state, &CONTEXT, black_box(query), &mut out);
+fn one_by_one(state: &State, batch: &[Vec<u8>], worker: &mut Worker) {
+    for query in batch {
+        let outcome = answer(state, &CONTEXT, black_box(query), &mut worker.out);
         assert!(matches!(black_box(outcome), Outcome::Reply(_)));
     }
 }
 
 /// As the UDP threads do.
 #[inline(never)]
-fn in_batches(state: &State, queries: &[Vec<u8>]) {
-    let mut out = [0; MAX_UDP_REPLY];
-    let mut names: Vec<AskedName> = (0..BATCH).map(|_| AskedName::default()).collect();
-    for queries in queries.chunks(BATCH) {
-        for (query, name) in queries.iter().zip(&mut names) {
-            name.read(state, black_box(query));
-        }
-        AskedName::fetch_zones(&names[..queries.len()], state);
-        for (query, name) in queries.iter().zip(&names) {
-            let outcome = answer_asked(state, &CONTEXT, black_box(query), name, &mut out);
-            assert!(matches!(black_box(outcome), Outcome::Reply(_)));
-        }
+fn in_batches(state: &State, batch: &[Vec<u8>], worker: &mut Worker) {
+    let Worker { names, out } = worker;
+    for (query, name) in batch.iter().zip(names.iter_mut()) {
+        name.read(state, black_box(query));
+    }
+    AskedName::fetch_zones(&names[..batch.len()], state);
+    for (query, name) in batch.iter().zip(names.iter()) {
+        let outcome = answer_asked(state, &CONTEXT, black_box(query), name, out);
+        assert!(matches!(black_box(outcome), Outcome::Reply(_)));
     }
 }
 
