@@ -19,11 +19,13 @@ use super::mark::{BLOCK, Mark, read_at};
 use super::miit::{Finished, name_in_reply};
 use super::packed::{Marks, PackedFacts, application_at};
 use super::rows::{
-    Format, HeaderFault, Layout, Row, RowProblem, RowReader, each_queried_row, each_row, row_texts,
+    Format, HeaderFault, Layout, Row, RowProblem, RowReader, RowText, each_queried_row, each_row,
+    row_texts,
 };
 use super::split::{End, Framing, record_len};
 use super::store::{
-    Candidate, Changed, CoveredName, Delta, FileId, FilingStore, Put, Rare, Same, SiteKey, TOGETHER,
+    Candidate, Changed, CoveredName, Delta, FileId, FilingStore, Likely, Put, Rare, Same, SiteKey,
+    TOGETHER,
 };
 use super::verbatim::{Run, TextMark, Verbatim};
 use crate::fault::{Fault, Severity};
@@ -295,7 +297,7 @@ impl Reader<'_> {
         };
         let mut portion = Portion::default();
         if !text.trim().is_empty() {
-            each_queried_row(text, &mut |row| self.take(row, None, None, &mut portion)).map_err(
+            each_queried_row(text, &mut |row| self.take(row, None, &mut portion)).map_err(
                 |(finished, fault)| match (finished, end) {
                     (Finished::No, End::Open) => Unread::Unfinished,
                     _ => self.refused(0, fault),
@@ -381,12 +383,21 @@ impl Reader<'_> {
         let rows = row_texts(layout, &cut.bytes, cut.first_line);
         let mut rows = rows.map(|row| (row, verbatim.mark(row.bytes))).peekable();
         let (mut run, mut together) = (Run::default(), FEWEST_TOGETHER);
+        let mut take = |row: RowText<'_>, mark, likely: Option<Likely>| match likely {
+            Some(Likely { slot, in_these_words: true }) => portion.keep(slot, row.line),
+            _ => {
+                let source = Source { layout, mark, likely: likely.map(|likely| likely.slot) };
+                reader.read(row, &mut note, &mut |row| self.take(row, Some(source), &mut portion));
+            }
+        };
         loop {
             while let Some(slot) = run.next()
-                && let Some((row, _)) =
-                    rows.next_if(|&(_, mark)| self.store.has_text(self.file, slot, mark))
+                && let Some(&(row, mark)) = rows.peek()
+                && let Some(likely) =
+                    self.store.row_at(slot, self.file, mark, || verbatim.perhaps_site(row.bytes))
             {
-                portion.keep(slot, row.line);
+                rows.next();
+                take(row, mark, Some(likely));
                 run.note(Some(slot));
                 together = FEWEST_TOGETHER;
             }
@@ -404,14 +415,9 @@ impl Reader<'_> {
             together = (2 * together).min(TOGETHER);
             self.store.fetch(batch.iter().filter_map(|&(_, _, site)| site));
             for (row, mark, site) in batch {
-                let found = site.and_then(|site| self.store.find_text(self.file, site, mark));
-                run.note(found);
-                match found {
-                    Some(slot) => portion.keep(slot, row.line),
-                    None => reader.read(row, &mut note, &mut |row| {
-                        self.take(row, Some(mark), Some(layout), &mut portion)
-                    }),
-                }
+                let likely = site.and_then(|site| self.store.find_row(self.file, site, mark));
+                run.note(likely.map(|likely| likely.slot));
+                take(row, mark, likely);
             }
         }
         portion.unknown = unknown;
@@ -419,14 +425,8 @@ impl Reader<'_> {
         portion
     }
 
-    /// Takes in what a row says. `mark` is that of its text.
-    fn take(
-        &self,
-        row: Row<'_>,
-        mark: Option<TextMark>,
-        layout: Option<&Layout>,
-        portion: &mut Portion,
-    ) {
+    /// Takes in what a row says. A reply's have no source.
+    fn take(&self, row: Row<'_>, source: Option<Source<'_>>, portion: &mut Portion) {
         portion.count.rows += 1;
         match row {
             Row::Bad { line, problem } => {
@@ -436,6 +436,7 @@ impl Reader<'_> {
             Row::Record { line, fields, text, has_unknown } => {
                 let faults_before = portion.count_faults();
                 let (record, faults) = FilingRecord::from_fields(fields);
+                let layout = source.map(|source| source.layout);
                 for fault in faults {
                     portion.tell(|| self.field_fault(fault, line, layout.zip(text)));
                 }
@@ -447,8 +448,11 @@ impl Reader<'_> {
                         }
                         // What is to be told of a row is told each time that its file is read.
                         let is_faultless = portion.count_faults() == faults_before;
-                        let mark = mark.filter(|_| is_faultless && !has_unknown);
-                        portion.unmeasured.push(candidate(record, self.provider, line, mark));
+                        let mark = source.filter(|_| is_faultless && !has_unknown);
+                        let mark = mark.map(|source| source.mark);
+                        let likely = source.and_then(|source| source.likely);
+                        let candidate = candidate(record, self.provider, line, mark);
+                        portion.unmeasured.push((likely, candidate));
                         if portion.unmeasured.len() == TOGETHER {
                             self.measure(portion);
                         }
@@ -475,9 +479,10 @@ impl Reader<'_> {
 
     /// Compares the records with what the store has of this file.
     fn measure(&self, portion: &mut Portion) {
-        self.store.fetch(portion.unmeasured.iter().map(|candidate| candidate.site));
-        for candidate in portion.unmeasured.drain(..) {
-            match self.store.compare(self.file, &candidate) {
+        let searched = portion.unmeasured.iter().filter(|(likely, _)| likely.is_none());
+        self.store.fetch(searched.map(|(_, candidate)| candidate.site));
+        for (likely, candidate) in portion.unmeasured.drain(..) {
+            match self.store.compare(self.file, likely, &candidate) {
                 Some((slot, Same::Yes { in_these_words })) => {
                     portion.kept.push((slot, candidate.line));
                     if !in_these_words {
@@ -573,11 +578,20 @@ pub(super) fn byte_order_mark(bytes: &[u8]) -> usize {
     if bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 }
 }
 
+/// What a record was read from.
+#[derive(Clone, Copy)]
+struct Source<'l> {
+    layout: &'l Layout,
+    mark: TextMark,
+    /// The slot of the record that the row is probably of.
+    likely: Option<u32>,
+}
+
 /// What one thread made of one portion.
 #[derive(Debug, Default)]
 struct Portion {
-    /// Read, but not yet compared with the store.
-    unmeasured: Vec<Candidate>,
+    /// Read, but not yet compared with the store; and the slot of the record that it is probably of.
+    unmeasured: Vec<(Option<u32>, Candidate)>,
     kept: Vec<(u32, u32)>,
     reworded: Vec<(u32, Option<TextMark>)>,
     changed: Vec<Changed>,

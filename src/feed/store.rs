@@ -289,26 +289,47 @@ impl FilingStore {
         self.files.get(file.0 as usize).is_some_and(|file| file.slots.iter().next().is_some())
     }
 
-    /// The file's record of a site domain that was read from this text; `None` also where two have
-    /// its mark, which the key tells apart.
-    pub(super) fn find_text(&self, file: FileId, site: SiteKey, mark: TextMark) -> Option<u32> {
-        let mut marked = self.slots_of(site).filter(|&slot| {
+    /// The file's record that a row of a site domain and with that mark is probably of. Where two have
+    /// the mark, the key tells them apart.
+    pub(super) fn find_row(&self, file: FileId, site: SiteKey, mark: TextMark) -> Option<Likely> {
+        let of_file = || self.slots_of(site).filter(|&slot| self.slab.get(slot).file() == file.0);
+        let mut marked = of_file().filter(|&slot| self.slab.get(slot).mark == Some(mark));
+        match (marked.next(), marked.next()) {
+            (Some(slot), None) => Some(Likely { slot, in_these_words: true }),
+            _ => of_file().next().map(|slot| Likely { slot, in_these_words: false }),
+        }
+    }
+
+    /// The same where it stands in that slot. `site` is asked for where the text is another one.
+    pub(super) fn row_at(
+        &self,
+        slot: u32,
+        file: FileId,
+        mark: TextMark,
+        site: impl FnOnce() -> Option<SiteKey>,
+    ) -> Option<Likely> {
+        let entry = self.slab.find(slot).filter(|entry| entry.file() == file.0)?;
+        let in_these_words = entry.mark == Some(mark);
+        let is_it = in_these_words || site() == Some(SiteKey(entry.site));
+        is_it.then_some(Likely { slot, in_these_words })
+    }
+
+    /// The file's record of that key, if it has one, and whether it says the same. It is looked for in
+    /// the `likely` slot first.
+    pub(super) fn compare(
+        &self,
+        file: FileId,
+        likely: Option<u32>,
+        new: &Candidate,
+    ) -> Option<(u32, Same)> {
+        let is_it = |slot: u32| {
             let entry = self.slab.get(slot);
-            entry.mark == Some(mark) && entry.file() == file.0
-        });
-        let slot = marked.next()?;
-        marked.next().is_none().then_some(slot)
-    }
-
-    /// Whether that slot holds the file's record that was read from this text.
-    pub(super) fn has_text(&self, file: FileId, slot: u32, mark: TextMark) -> bool {
-        let entry = self.slab.find(slot);
-        entry.is_some_and(|entry| entry.mark == Some(mark) && entry.file() == file.0)
-    }
-
-    /// The file's record of that key, if it has one, and whether it says the same.
-    pub(super) fn compare(&self, file: FileId, new: &Candidate) -> Option<(u32, Same)> {
-        let slot = self.slots_of(new.site).find(|&slot| self.slab.get(slot).is_of(file, new))?;
+            entry.site == new.site.0 && entry.is_of(file, new)
+        };
+        let slot = match likely.filter(|&slot| is_it(slot)) {
+            Some(slot) => slot,
+            None => self.by_site.perhaps_of(new.site.0).find(|&slot| is_it(slot))?,
+        };
         Some((slot, self.same(slot, new)))
     }
 
@@ -561,6 +582,14 @@ impl FilingStore {
             forget(&mut self.moving, entry.key(), slot);
         }
     }
+}
+
+/// The record that a row, not yet read, is probably of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Likely {
+    pub(super) slot: u32,
+    /// It was read from this very text.
+    pub(super) in_these_words: bool,
 }
 
 /// Whether a file's record says what the store has of it.

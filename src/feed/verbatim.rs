@@ -31,7 +31,8 @@ impl Default for TextSeed {
 }
 
 /// Rows in the order of their records' slots, or in the reverse, as those of a file that is written
-/// anew mostly are: after two neighbours the next row is looked for in the next slot alone.
+/// anew mostly are, whatever they say now: after two neighbours the next row is looked for in the next
+/// slot first.
 ///
 /// After two, so that rows in no such order are not held against one slot after the other: of four
 /// billion texts, one passes for another.
@@ -47,7 +48,7 @@ impl Run {
         self.next
     }
 
-    /// The slot in which a row was found, if it was.
+    /// The slot of the record that a row seems to be of, if there is one.
     pub(super) fn note(&mut self, slot: Option<u32>) {
         self.next = self.last.zip(slot).and_then(|(last, slot)| match slot.abs_diff(last) {
             1 if slot > last => slot.checked_add(1),

@@ -90,7 +90,8 @@ fn is_known(feed: &Feed, file: &str, row: &str) -> bool {
     let layout = source.taken.as_ref().and_then(|taken| taken.layout.as_ref());
     let verbatim = Verbatim::of(layout.expect("it was read"), feed.store.text_seed());
     let site = verbatim.perhaps_site(row.as_bytes()).expect("a plain domain");
-    feed.store.find_text(source.id, site, verbatim.mark(row.as_bytes())).is_some()
+    let likely = feed.store.find_row(source.id, site, verbatim.mark(row.as_bytes()));
+    likely.is_some_and(|likely| likely.in_these_words)
 }
 
 /// Of rows of one site domain that have the same mark none is taken for another.
@@ -139,7 +140,7 @@ fn records_of_two_subjects_with_one_key_are_two() {
         store.records_of(site).map(|record| record.facts.subject).collect();
     subjects.sort_unstable();
     assert_eq!((subjects, store.len()), (vec![1, 2], 2));
-    assert_eq!(store.compare(file, &of_subject(3)), None);
+    assert_eq!(store.compare(file, None, &of_subject(3)), None);
     store.apply(file, Delta::default(), Rest::Goes, &mut Touched::default());
     assert!(store.is_empty());
 }
