@@ -13,6 +13,7 @@
 //! | `store`, `packed` | the records in memory |
 //! | `files` | the folder |
 //! | `read` | one file, by several threads |
+//! | `portion` | what one of them makes of its part |
 //! | `texts` | the texts of one record, read again |
 //! | `mark`, `cut` | how far it was read; its portions |
 //! | `rows`, `split` | what the formats have in common |
@@ -29,6 +30,7 @@ mod mark;
 mod miit;
 mod ndjson;
 mod packed;
+mod portion;
 mod read;
 mod refresh;
 mod rows;
