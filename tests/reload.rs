@@ -7,10 +7,13 @@ use std::fs;
 use std::io::Write as _;
 use std::net::UdpSocket;
 use std::os::unix::fs::symlink;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use common::{
-    NOTICE_IPV4, NOTICE_TTL, PROVIDER, Record, Server, Site, append, exchange, ndjson, query,
-    replace, rewrite, zone_text,
+    NOTICE_IPV4, NOTICE_TTL, PLAIN, PROVIDER, Record, Server, Site, append, exchange, ndjson,
+    query, replace, rewrite, zone_text,
 };
 
 /// Hosts `site.example` and `other.example`; only the anchor is filed.
@@ -580,6 +583,97 @@ fn no_query_is_lost_while_files_change() {
         assert_eq!(buffer[..2], id.to_be_bytes());
         assert!(buffer[..length].ends_with(&[192, 0, 2, 10]), "never dark, never another answer");
     }
+}
+
+/// Runs `work` while `change` is done again and again, by rounds, in a thread of its own; and gives how
+/// many there were.
+fn while_files_change(change: impl Fn(usize) + Sync, work: impl FnOnce()) -> usize {
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let changes = scope.spawn(|| {
+            let rounds = (0..).take_while(|_| !is_over.load(Ordering::Relaxed));
+            rounds.inspect(|&round| change(round)).count()
+        });
+        let worked = catch_unwind(AssertUnwindSafe(work));
+        is_over.store(true, Ordering::Relaxed);
+        let rounds = changes.join().expect("the files can be changed");
+        worked.unwrap_or_else(|panic| resume_unwind(panic));
+        rounds
+    })
+}
+
+fn assert_no_errors(server: &Server) {
+    let log = server.log_text();
+    assert!(!log.lines().any(|line| line.starts_with("ERROR")), "{log}");
+}
+
+#[test]
+fn zone_files_that_vanish_while_their_folder_is_read_stop_nothing() {
+    let server = filed();
+    let folder = server.site.path("zones/comes-and-goes");
+    let change = |_| {
+        fs::create_dir(&folder).expect("a folder");
+        for number in 0..100 {
+            let origin = format!("z{number}.example");
+            replace(&folder.join(format!("{origin}.zone")), &zone_text(&origin, 1, PLAIN));
+        }
+        fs::remove_dir_all(&folder).expect("it was there");
+    };
+    let rounds = while_files_change(change, || {
+        for _ in 0..20 {
+            server.reloaded();
+            server.opens("www.site.example");
+        }
+    });
+    assert!(rounds > 3, "{rounds}");
+    server.reloaded();
+    for number in [0, 50, 99] {
+        assert_eq!(server.dig(&[&format!("z{number}.example"), "A"]).status, "REFUSED");
+    }
+    server.opens("www.site.example");
+    assert_no_errors(&server);
+}
+
+#[test]
+fn of_a_filing_file_replaced_while_it_is_read_the_last_one_counts() {
+    let server = filed();
+    server.site.plain_zone("last.example");
+    let fillers: String =
+        (0..20_000).map(|number| Record::open(&format!("elsewhere{number}.cn")).line()).collect();
+    let file = server.site.path("filings/20.ndjson");
+    let version = |is_open: bool| {
+        let of = |name| if is_open { Record::open(name) } else { Record::in_force(name) };
+        of("site.example").line() + &fillers + &of("last.example").line()
+    };
+    let [dark, open] = [false, true].map(version);
+    replace(&file, &open);
+    server.opens("last.example");
+    let change = |round: usize| {
+        let text = if round.is_multiple_of(2) { &dark } else { &open };
+        // By another file, or within the one that is being read.
+        if round % 4 < 2 { replace(&file, text) } else { rewrite(&file, text) }
+    };
+    let rounds = while_files_change(change, || {
+        for _ in 0..100 {
+            for name in ["site.example", "last.example"] {
+                let reply = server.dig(&[name, "A"]);
+                let told: Vec<&str> = reply.ede.iter().map(|(_, extra)| extra.as_str()).collect();
+                assert!(
+                    told.is_empty() || told == ["icp:not-synced"],
+                    "{name}: never gone\n{reply}"
+                );
+            }
+        }
+    });
+    assert!(rounds > 10, "{rounds}");
+    for (text, is_open) in [(&dark, false), (&open, true)] {
+        replace(&file, text);
+        server.reloaded();
+        for name in ["site.example", "last.example"] {
+            assert_eq!(server.dig(&[name, "A"]).is_notice(), !is_open, "{name}");
+        }
+    }
+    assert_no_errors(&server);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod common;
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -386,6 +387,42 @@ fn a_snapshot_that_cannot_be_written_costs_nothing_but_a_line() {
     server.logged(0, |event| message(event) == "no snapshot written");
     answers_as_ever(&server);
     assert!(!server.site.path("snapshot").exists());
+}
+
+/// Lets no file grow beyond so many bytes: what goes beyond is not written, as on a full disk.
+fn limit_files(bytes: u64) -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+    // SAFETY: the limit is only read; who exceeds it is told by a signal, too, for which there is no
+    // handler.
+    let is_set = unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) == 0
+    };
+    if is_set { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[test]
+fn a_disk_that_fills_while_a_snapshot_is_written_leaves_the_one_before() {
+    let mut server = saved();
+    let mut site = std::mem::take(&mut server.site);
+    drop(server);
+    let before = fs::read(site.path("snapshot")).expect("a snapshot");
+    let half = before.len() as u64 / 2;
+    // SAFETY: it takes no memory and no lock.
+    unsafe { site.before_exec(Box::new(move || limit_files(half))) };
+    site.plain_zone("new.example");
+    let server = site.start();
+    let event = server.logged(0, |event| message(event) == "no snapshot written");
+    assert!(event["fields"]["error"].to_string().contains("too large"), "{event}");
+    answers_as_ever(&server);
+    assert_eq!(fs::read(server.site.path("snapshot")).expect("a snapshot"), before);
+    assert!(!server.site.path("snapshot.new").exists(), "half of one is left behind");
+
+    let server = restarted(server, |_| {});
+    answers_from_snapshot(&server);
+    assert_eq!(zones_read(&server), 1);
+    server.logged(0, |event| message(event) == "snapshot written");
+    answers_as_ever(&server);
 }
 
 #[test]
