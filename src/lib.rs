@@ -27,6 +27,7 @@ pub mod feed;
 pub mod file_stat;
 pub mod filing;
 pub mod gate;
+mod huge_pages;
 pub mod journal;
 pub mod master;
 mod memory;

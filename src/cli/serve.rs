@@ -14,6 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::{Exit, Failure, limits, logging, privileges, service, settings};
 use crate::answer::cookie::CookieSecret;
 use crate::config::Config;
+use crate::huge_pages::HugePages;
 use crate::memory;
 use crate::monitor::Monitor;
 use crate::monitor::page::{self, MetricsPage};
@@ -202,7 +203,7 @@ fn listen_for_control(
 }
 
 /// Tells the log and the service manager once the first load is done. Until then queries get
-/// SERVFAIL, and a signal to stop is heard.
+/// SERVFAIL, and a signal to stop is heard. From then on its memory is kept in huge pages.
 fn tell_when_ready(driver: reload::Handle, shared: Arc<Shared>) -> Result<(), Failure> {
     let wait = move || {
         if driver.wait_started(NEVER) {
@@ -217,6 +218,7 @@ fn tell_when_ready(driver: reload::Handle, shared: Arc<Shared>) -> Result<(), Fa
             let records = state.records;
             tracing::info!(zones, zones_failed, records, blocked, "ready");
             service::ready("answering");
+            HugePages::open().into_iter().for_each(HugePages::keep);
         }
     };
     let thread = std::thread::Builder::new().name("starting".to_owned()).spawn(wait);
