@@ -3,8 +3,8 @@
 //! A query looks at two places of a gigabyte, a slot and a zone. In pages of 4 KiB the processor does
 //! not know where either is, and walks the page table for both; in pages of 2 MiB it does. glibc's
 //! heaps grow by too little at a time for the kernel to give them huge pages by itself, so it is asked
-//! for them afterwards (`MADV_COLLAPSE`, Linux 6.1), and only for what is in memory as a whole: nothing
-//! is taken that was not taken before. Where the kernel cannot, all stays as it is.
+//! for them afterwards (`MADV_COLLAPSE`, Linux 6.1), and only for what is in memory as a whole, so that
+//! no more is resident than before. Where the kernel cannot, all stays as it is.
 
 use std::fs::{self, File};
 use std::io;
@@ -18,13 +18,17 @@ const PAGE: usize = 4 << 10;
 /// Bytes in `/proc/self/pagemap` for each page, and the bit that is set where it is in memory.
 const WORD: usize = 8;
 const IN_MEMORY: u64 = 1 << 63;
-/// Who reads or writes what is being moved waits for it, some milliseconds: of the time only one part
-/// in so many may be spent on it.
+/// Who reads or writes what is being moved, or asks the kernel for memory, waits for it, some
+/// milliseconds: of the time only one part in so many may be spent on it.
 const PARTS: u32 = 50;
 /// How often what has been loaded since is looked for.
 const PAUSE: Duration = Duration::from_secs(60);
 /// What the operator says of huge pages.
 const SETTING: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
+/// How large they are: with pages of another size than 4 KiB, larger.
+const SIZE: &str = "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size";
+/// Of `madvise`, on each architecture; `libc` has it for glibc alone.
+const MADV_COLLAPSE: libc::c_int = 25;
 
 /// The means to keep the memory of this process in huge pages.
 pub(crate) struct HugePages {
@@ -33,12 +37,13 @@ pub(crate) struct HugePages {
 }
 
 impl HugePages {
-    /// `None` where the system has none, the operator has turned them off, or the server began as root
-    /// and is another user now (`[server] user`): what the kernel tells root is not to be kept.
+    /// `None` where the system has none of this size or cannot move memory into them, or where the server
+    /// began as root and is another user now (`[server] user`): what the kernel tells root is not to be
+    /// kept.
     pub(crate) fn open() -> Option<HugePages> {
-        let setting = fs::read_to_string(SETTING).ok()?;
+        let size: usize = fs::read_to_string(SIZE).ok()?.trim().parse().ok()?;
         let pages = File::open("/proc/self/pagemap").ok()?;
-        (!setting.contains("[never]")).then_some(HugePages { pages })
+        (size == HUGE && collapse(0, 0)).then_some(HugePages { pages })
     }
 
     /// Does so, in a thread of its own.
@@ -53,30 +58,39 @@ impl HugePages {
         }
     }
 
+    /// Until one cannot be had, unless the operator has turned them off.
     fn collapse_all(&self) -> io::Result<()> {
+        if fs::read_to_string(SETTING)?.contains("[never]") {
+            return Ok(());
+        }
         for range in heaps(&fs::read_to_string("/proc/self/maps")?) {
             for at in huge_pages_within(range) {
                 let begun = Instant::now();
-                self.collapse(at)?;
+                if self.is_in_memory(at)? && !collapse(at, HUGE) {
+                    return Ok(());
+                }
                 thread::sleep(begun.elapsed() * PARTS);
             }
         }
         Ok(())
     }
 
-    /// Makes one huge page of what lies there, if all of it is in memory. Takes no time where it is one.
-    fn collapse(&self, at: usize) -> io::Result<()> {
+    /// Whether all that lies there is.
+    fn is_in_memory(&self, at: usize) -> io::Result<bool> {
         let mut words = [0; WORD * HUGE / PAGE];
         self.pages.read_exact_at(&mut words, (at / PAGE * WORD) as u64)?;
         let (words, _) = words.as_chunks::<WORD>();
-        if words.iter().all(|word| u64::from_ne_bytes(*word) & IN_MEMORY != 0) {
-            let at = std::ptr::without_provenance_mut(at);
-            // SAFETY: it leaves what is stored there as it is, and fails where nothing is mapped any
-            // longer.
-            unsafe { libc::madvise(at, HUGE, libc::MADV_COLLAPSE) };
-        }
-        Ok(())
+        Ok(words.iter().all(|word| u64::from_ne_bytes(*word) & IN_MEMORY != 0))
     }
+}
+
+/// Makes one huge page of what lies there, if it is none; of nothing, tells whether the kernel can.
+/// False where it has none left; not where something else lies there, or nothing any longer.
+fn collapse(at: usize, len: usize) -> bool {
+    let at = std::ptr::without_provenance_mut(at);
+    // SAFETY: it leaves what is stored there as it is, and fails where nothing is mapped.
+    let outcome = unsafe { libc::madvise(at, len, MADV_COLLAPSE) };
+    outcome == 0 || (len > 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL))
 }
 
 /// Where a process has memory of its own that is no stack, by its `/proc/PID/maps`.
@@ -126,43 +140,35 @@ mod tests {
         assert!(within(0..PAGE).is_empty());
     }
 
-    /// How many bytes of the mapping in which an address lies are in huge pages.
-    fn in_huge_pages(address: usize) -> usize {
-        let maps = fs::read_to_string("/proc/self/smaps").expect("the mappings");
-        let mut is_it = false;
-        for line in maps.lines() {
-            if let Some((range, _)) = line.split_once(' ').filter(|(range, _)| range.contains('-'))
-            {
-                is_it = heaps(&format!("{range} rw-p 0 00:00 0"))
-                    .first()
-                    .is_some_and(|range| range.contains(&address));
-            } else if let Some(kib) = line.strip_prefix("AnonHugePages:").filter(|_| is_it) {
-                let kib = kib.trim().trim_end_matches(" kB");
-                return kib.parse::<usize>().expect("a number") << 10;
-            }
-        }
-        0
-    }
-
     #[test]
     fn what_is_in_memory_as_a_whole_is_moved_and_stays_what_it_is() {
-        let Some(pages) = HugePages::open() else { return };
-        let mut bytes = vec![0u8; 16 * HUGE];
+        let setting = fs::read_to_string(SETTING).unwrap_or_default();
+        let Some(pages) = HugePages::open().filter(|_| setting.contains("[madvise]")) else {
+            return;
+        };
+        let mut bytes = vec![0u8; 8 * HUGE];
         let first = bytes.as_ptr().addr().next_multiple_of(HUGE);
         let start = first - bytes.as_ptr().addr();
-        let probe = std::ptr::without_provenance_mut(first);
-        bytes[start..start + 8 * HUGE].fill(7);
+        bytes[start..start + 4 * HUGE].fill(7);
         // A page of a huge one's room.
-        bytes[start + 9 * HUGE] = 7;
-        // SAFETY: it leaves what is stored there as it is.
-        if unsafe { libc::madvise(probe, HUGE, libc::MADV_COLLAPSE) } != 0 {
-            eprintln!("not shown: {}", std::io::Error::last_os_error());
-            return;
-        }
+        bytes[start + 5 * HUGE] = 7;
         let end = bytes.as_ptr().addr() + bytes.len();
-        huge_pages_within(first..end).for_each(|at| pages.collapse(at).expect("a look"));
-        assert_eq!(in_huge_pages(first), 8 * HUGE, "what was never written is not brought in");
-        assert!(bytes[start..start + 8 * HUGE].iter().all(|&byte| byte == 7));
-        assert_eq!(bytes[start + 8 * HUGE..].iter().map(|&byte| u32::from(byte)).sum::<u32>(), 7);
+        let whole: Vec<usize> = huge_pages_within(first..end)
+            .filter(|&at| pages.is_in_memory(at).expect("a look"))
+            .collect();
+        assert_eq!(whole, [0, 1, 2, 3].map(|number| first + number * HUGE));
+        if whole.iter().all(|&at| collapse(at, HUGE)) {
+            assert!(in_huge_pages() >= 4 * HUGE);
+        }
+        assert!(bytes[start..start + 4 * HUGE].iter().all(|&byte| byte == 7));
+        assert_eq!(bytes[start + 4 * HUGE..].iter().map(|&byte| u32::from(byte)).sum::<u32>(), 7);
+    }
+
+    /// How many bytes of this process are.
+    fn in_huge_pages() -> usize {
+        let smaps = fs::read_to_string("/proc/self/smaps_rollup").expect("the sums");
+        let kib = smaps.lines().find_map(|line| line.strip_prefix("AnonHugePages:"));
+        let kib = kib.expect("one of the sums").trim().trim_end_matches(" kB");
+        kib.parse::<usize>().expect("a number") << 10
     }
 }

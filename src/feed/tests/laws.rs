@@ -140,7 +140,11 @@ fn records_of_two_subjects_with_one_key_are_two() {
         store.records_of(site).map(|record| record.facts.subject).collect();
     subjects.sort_unstable();
     assert_eq!((subjects, store.len()), (vec![1, 2], 2));
-    assert_eq!(store.compare(file, None, &of_subject(3)), None);
+    for likely in [None, Some(0), Some(1)] {
+        let found = [1, 2, 3].map(|subject| store.compare(file, likely, &of_subject(subject)));
+        assert_eq!(found.map(|found| found.map(|(slot, _)| slot)), [Some(0), Some(1), None]);
+        assert_eq!(store.compare(FileId(1), likely, &of_subject(1)), None);
+    }
     store.apply(file, Delta::default(), Rest::Goes, &mut Touched::default());
     assert!(store.is_empty());
 }
