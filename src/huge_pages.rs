@@ -85,12 +85,12 @@ impl HugePages {
 }
 
 /// Makes one huge page of what lies there, if it is none; of nothing, tells whether the kernel can.
-/// False where it has none left; not where something else lies there, or nothing any longer.
+/// False where none is left; a page that is in use just then may be had the next time.
 fn collapse(at: usize, len: usize) -> bool {
     let at = std::ptr::without_provenance_mut(at);
     // SAFETY: it leaves what is stored there as it is, and fails where nothing is mapped.
     let outcome = unsafe { libc::madvise(at, len, MADV_COLLAPSE) };
-    outcome == 0 || (len > 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL))
+    outcome == 0 || (len > 0 && io::Error::last_os_error().raw_os_error() != Some(libc::ENOMEM))
 }
 
 /// Where a process has memory of its own that is no stack, by its `/proc/PID/maps`.
