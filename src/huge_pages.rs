@@ -43,7 +43,7 @@ impl HugePages {
     pub(crate) fn open() -> Option<HugePages> {
         let size: usize = fs::read_to_string(SIZE).ok()?.trim().parse().ok()?;
         let pages = File::open("/proc/self/pagemap").ok()?;
-        (size == HUGE && collapse(0, 0)).then_some(HugePages { pages })
+        (size == HUGE && collapse(0, 0).is_ok()).then_some(HugePages { pages })
     }
 
     /// Does so, in a thread of its own.
@@ -58,7 +58,8 @@ impl HugePages {
         }
     }
 
-    /// Until one cannot be had, unless the operator has turned them off.
+    /// Until none is left, unless the operator has turned them off. A page that is in use just then may
+    /// be moved the next time.
     fn collapse_all(&self) -> io::Result<()> {
         if fs::read_to_string(SETTING)?.contains("[never]") {
             return Ok(());
@@ -66,8 +67,11 @@ impl HugePages {
         for range in heaps(&fs::read_to_string("/proc/self/maps")?) {
             for at in huge_pages_within(range) {
                 let begun = Instant::now();
-                if self.is_in_memory(at)? && !collapse(at, HUGE) {
-                    return Ok(());
+                if self.is_in_memory(at)?
+                    && let Err(error) = collapse(at, HUGE)
+                    && error.kind() == io::ErrorKind::OutOfMemory
+                {
+                    return Err(error);
                 }
                 thread::sleep(begun.elapsed() * PARTS);
             }
@@ -84,13 +88,12 @@ impl HugePages {
     }
 }
 
-/// Makes one huge page of what lies there, if it is none; of nothing, tells whether the kernel can.
-/// False where none is left; a page that is in use just then may be had the next time.
-fn collapse(at: usize, len: usize) -> bool {
+/// Makes huge pages of what lies there. Of nothing, fails where the kernel cannot do so at all.
+fn collapse(at: usize, len: usize) -> io::Result<()> {
     let at = std::ptr::without_provenance_mut(at);
     // SAFETY: it leaves what is stored there as it is, and fails where nothing is mapped.
     let outcome = unsafe { libc::madvise(at, len, MADV_COLLAPSE) };
-    outcome == 0 || (len > 0 && io::Error::last_os_error().raw_os_error() != Some(libc::ENOMEM))
+    if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Where a process has memory of its own that is no stack, by its `/proc/PID/maps`.
@@ -157,7 +160,7 @@ mod tests {
             .filter(|&at| pages.is_in_memory(at).expect("a look"))
             .collect();
         assert_eq!(whole, [0, 1, 2, 3].map(|number| first + number * HUGE));
-        if whole.iter().all(|&at| collapse(at, HUGE)) {
+        if whole.iter().all(|&at| collapse(at, HUGE).is_ok()) {
             assert!(in_huge_pages() >= 4 * HUGE);
         }
         assert!(bytes[start..start + 4 * HUGE].iter().all(|&byte| byte == 7));
